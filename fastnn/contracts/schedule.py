@@ -1,0 +1,48 @@
+"""A learning-rate schedule: eta_t for an array of step numbers t = 0, 1, 2, ..."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.contracts.part import Function, Part
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Schedule(Part):
+    """eta_t, with warm-up: eta_t = values(eta, t) min(1, (t + 1) / warmup).
+
+    values(eta, t, ...) -> array as t; plain NumPy. Further arguments by name: `steps` (planned in all),
+    `epoch_steps` (steps in an epoch) and own settings. Every schedule has the setting `warmup` (a number of
+    steps, default 0), which this class applies.
+
+    >>> import numpy as np
+    >>> def values(eta, t): return eta / np.sqrt(t + 1)
+    >>> Schedule("inverse_sqrt", values)(warmup=2).rates(1.0, [0, 1, 3], steps=4)
+    array([0.5       , 0.70710678, 0.5       ])
+    """
+
+    noun: ClassVar[str] = "schedule"
+    compiled: ClassVar[bool] = False
+
+    name: str
+    values: Function
+
+    def __post_init__(self) -> None:
+        if "warmup" not in self.defaults:
+            object.__setattr__(self, "defaults", {**self.defaults, "warmup": 0})
+        super().__post_init__()
+        self._check("values", self.values, ("eta", "t"), also=("steps", "epoch_steps"))
+
+    def rates(self, eta: float, t: ArrayLike, *, steps: int, epoch_steps: int = 1) -> NDArray[np.float64]:
+        """eta_t for the step numbers `t` (from 0), of `steps` planned in all, `epoch_steps` an epoch."""
+        t = np.asarray(t, dtype=np.float64)
+        known: dict[str, Any] = {"steps": steps, "epoch_steps": epoch_steps, **self.settings}
+        names = list(inspect.signature(self.values).parameters)[2:]
+        rates = np.broadcast_to(self.values(eta, t, **{name: known[name] for name in names}), t.shape)
+        warmup = self.settings["warmup"]
+        return rates * np.minimum(1.0, (t + 1) / warmup) if warmup > 0 else rates.astype(np.float64)
