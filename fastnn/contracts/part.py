@@ -56,8 +56,8 @@ class Part:
         if isinstance(aliases, str):
             raise PluginError(f"{self.noun} {name!r}: aliases is a string", expected="a tuple of strings")
         object.__setattr__(self, "aliases", tuple(aliases))
-        for setting, value in self.defaults.items():
-            self._number(setting, value)
+        numbers = {setting: self._number(setting, value) for setting, value in self.defaults.items()}
+        object.__setattr__(self, "defaults", numbers)
         self._freeze()
 
     def _freeze(self) -> None:
