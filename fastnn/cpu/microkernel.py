@@ -1,0 +1,198 @@
+"""Two pieces of vector code that everything dense rests on, emitted as LLVM vector IR.
+
+    tile              C[r, 0:n] = I[r, 0:n] + sum_k A[r, k] B[k, 0:n]       rows x vectors accumulators in registers
+    transpose_block   D[k, j]   = S[j, k]                                   lanes x lanes, in registers
+
+All sizes and strides count elements, all pointers are int64 addresses. Every element of C is one chain of fused multiply-adds
+in the order of k, whatever the tile: so a result does not depend on how rows and columns are dealt out to threads.
+Columns n and beyond are neither read from I nor written to C; B must be readable in all lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastnn.cpu.vector import IR_TYPE, lanes
+
+__all__ = ["copy_lanes", "make_tile", "transpose_block"]
+
+_INT32, _INT64, _BIT = ir.IntType(32), ir.IntType(64), ir.IntType(1)
+_SUFFIX = {"float32": "f32", "float64": "f64"}
+
+
+class _Vectors:
+    """Vector IR of one element type and width inside one function."""
+
+    def __init__(self, builder: Any, dtype: str) -> None:
+        self.builder, self.width, self.element = builder, lanes(dtype), IR_TYPE[dtype]
+        self.type = ir.VectorType(self.element, self.width)
+        self.mask_type = ir.VectorType(_BIT, self.width)
+        self.name = f"v{self.width}{_SUFFIX[dtype]}"
+        self.undefined = ir.Constant(self.type, ir.Undefined)
+        self.zero = ir.Constant(self.type, [0.0] * self.width)
+
+    def _function(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
+
+    def splat(self, scalar: Any, vector_type: Any) -> Any:
+        undefined = ir.Constant(vector_type, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, _INT32(0))
+        order = ir.Constant(ir.VectorType(_INT32, self.width), [0] * self.width)
+        return self.builder.shuffle_vector(first, undefined, order)
+
+    def at(self, address: Any, offset: Any) -> Any:
+        """Pointer to the element `offset` after `address`."""
+        start = self.builder.inttoptr(address, self.element.as_pointer())
+        return self.builder.gep(start, [offset])
+
+    def mask(self, valid: Any, first: int) -> Any:
+        """Lanes whose column number, counted from `first`, is below `valid`."""
+        index_type = ir.VectorType(_INT64, self.width)
+        columns = ir.Constant(index_type, list(range(first, first + self.width)))
+        return self.builder.icmp_signed("<", columns, self.splat(valid, index_type))
+
+    def _as_vector(self, place: Any) -> Any:
+        return self.builder.bitcast(place, self.type.as_pointer())
+
+    def load(self, place: Any) -> Any:
+        value = self.builder.load(self._as_vector(place))
+        value.align = 4
+        return value
+
+    def store(self, value: Any, place: Any) -> None:
+        self.builder.store(value, self._as_vector(place)).align = 4
+
+    def masked_load(self, place: Any, mask: Any) -> Any:
+        function = self._function(
+            f"llvm.masked.load.{self.name}.p0",
+            self.type,
+            [self.type.as_pointer(), _INT32, self.mask_type, self.type],
+        )
+        return self.builder.call(function, [self._as_vector(place), _INT32(4), mask, self.zero])
+
+    def masked_store(self, value: Any, place: Any, mask: Any) -> None:
+        function = self._function(
+            f"llvm.masked.store.{self.name}.p0",
+            ir.VoidType(),
+            [self.type, self.type.as_pointer(), _INT32, self.mask_type],
+        )
+        self.builder.call(function, [value, self._as_vector(place), _INT32(4), mask])
+
+    def multiply_add(self, x: Any, y: Any, total: Any) -> Any:
+        """x y + total; fused where the processor can, never a call into libm where it can't."""
+        function = self._function(f"llvm.fmuladd.{self.name}", self.type, [self.type] * 3)
+        return self.builder.call(function, [x, y, total])
+
+    def transpose(self, rows: list[Any]) -> list[Any]:
+        """Square transpose by log2(width) rounds of perfect shuffles."""
+        width, half = self.width, self.width // 2
+        index_type = ir.VectorType(_INT32, width)
+        low = [i // 2 + (i % 2) * width for i in range(width)]
+        high = [k + half for k in low]
+        for _ in range(width.bit_length() - 1):
+            mixed = []
+            for i in range(half):
+                for order in (low, high):
+                    mixed.append(
+                        self.builder.shuffle_vector(rows[i], rows[i + half], ir.Constant(index_type, order))
+                    )
+            rows = mixed
+        return rows
+
+
+def make_tile(rows: int, vectors: int) -> Any:
+    """The intrinsic tile(dtype, A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth), `rows` x `vectors` registers."""
+
+    @intrinsic
+    def tile(  # type: ignore[no-untyped-def]
+        typing_context, dtype, A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth
+    ):
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth = arguments[1:]
+            vec = _Vectors(builder, str(dtype.dtype))
+            places = [(r, v) for r in range(rows) for v in range(vectors)]
+            masks = [vec.mask(n, v * vec.width) for v in range(vectors)]
+
+            def element(address: Any, stride: Any, r: int, v: int) -> Any:
+                offset = builder.add(builder.mul(stride, _INT64(r)), _INT64(v * vec.width))
+                return vec.at(address, offset)
+
+            start = {(r, v): vec.masked_load(element(I, i_row, r, v), masks[v]) for r, v in places}
+            row_starts = [vec.at(A, builder.mul(a_row, _INT64(r))) for r in range(rows)]
+            entry = builder.block
+            loop = builder.append_basic_block("depth")
+            done = builder.append_basic_block("done")
+            builder.cbranch(builder.icmp_signed(">", depth, _INT64(0)), loop, done)
+
+            builder.position_at_end(loop)
+            k = builder.phi(_INT64)
+            k.add_incoming(_INT64(0), entry)
+            sums = {}
+            for place in places:
+                sums[place] = builder.phi(vec.type)
+                sums[place].add_incoming(start[place], entry)
+            b_start = builder.mul(k, b_k)
+            b = [vec.load(vec.at(B, builder.add(b_start, _INT64(v * vec.width)))) for v in range(vectors)]
+            a_offset = builder.mul(k, a_k)
+            new = {}
+            for r in range(rows):
+                a = vec.splat(builder.load(builder.gep(row_starts[r], [a_offset])), vec.type)
+                for v in range(vectors):
+                    new[r, v] = vec.multiply_add(a, b[v], sums[r, v])
+            following = builder.add(k, _INT64(1))
+            k.add_incoming(following, loop)
+            for place in places:
+                sums[place].add_incoming(new[place], loop)
+            builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+
+            builder.position_at_end(done)
+            for r, v in places:
+                result = builder.phi(vec.type)
+                result.add_incoming(start[r, v], entry)
+                result.add_incoming(new[r, v], loop)
+                start[r, v] = result
+            for r, v in places:
+                vec.masked_store(start[r, v], element(C, c_row, r, v), masks[v])
+            return context.get_dummy_value()
+
+        return types.void(dtype, *[types.int64] * 11), codegen
+
+    return tile
+
+
+@intrinsic
+def transpose_block(typing_context, dtype, S, s_row, rows, columns, D, d_row):  # type: ignore[no-untyped-def]
+    """D[k, j] = S[j, k], zero where j >= rows: reads rows x columns of S (both at most `lanes`), writes lanes x lanes of D."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        S, s_row, rows, columns, D, d_row = arguments[1:]
+        vec = _Vectors(builder, str(dtype.dtype))
+        taken = []
+        for j in range(vec.width):
+            present = builder.icmp_signed("<", _INT64(j), rows)
+            mask = vec.mask(builder.select(present, columns, _INT64(0)), 0)
+            taken.append(vec.masked_load(vec.at(S, builder.mul(s_row, _INT64(j))), mask))
+        for k, column in enumerate(vec.transpose(taken)):
+            vec.store(column, vec.at(D, builder.mul(d_row, _INT64(k))))
+        return context.get_dummy_value()
+
+    return types.void(dtype, *[types.int64] * 6), codegen
+
+
+@intrinsic
+def copy_lanes(typing_context, dtype, S, columns, D):  # type: ignore[no-untyped-def]
+    """D[j] = S[j] for j < columns and zero in the other lanes of one register; reads no further than columns."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        S, columns, D = arguments[1:]
+        vec = _Vectors(builder, str(dtype.dtype))
+        value = vec.masked_load(vec.at(S, _INT64(0)), vec.mask(columns, 0))
+        vec.store(value, vec.at(D, _INT64(0)))
+        return context.get_dummy_value()
+
+    return types.void(dtype, *[types.int64] * 3), codegen

@@ -1,0 +1,164 @@
+"""The host's vector unit, and the few machine instructions that Python has no word for.
+
+Addresses travel as int64; `lanes(dtype)` says how many numbers one register holds.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["IR_TYPE", "atomic_add", "atomic_load", "lanes", "pause", "pointer", "register_count"]
+
+IR_TYPE = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+_INT64 = ir.IntType(64)
+
+
+@cache
+def _features() -> frozenset[str]:
+    """Features of the processor that Numba generates code for (NUMBA_CPU_FEATURES overrides the host's)."""
+    if config.CPU_FEATURES is not None:
+        return frozenset(f[1:] for f in config.CPU_FEATURES.split(",") if f.startswith("+"))
+    if config.CPU_NAME == "generic":
+        return frozenset()
+    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+
+
+@cache
+def register_bytes() -> int:
+    """Width of one vector register: 64 (AVX-512), 32 (AVX2), 16 (NEON, SSE2 and whatever else)."""
+    features = _features()
+    if "avx512f" in features:
+        return 64
+    return 32 if "avx2" in features else 16
+
+
+@cache
+def register_count() -> int:
+    """How many vector registers there are: 32 with AVX-512 and on 64-bit ARM, else 16."""
+    features = _features()
+    return 32 if "avx512f" in features or "neon" in features else 16
+
+
+def lanes(dtype: str) -> int:
+    """Numbers of `dtype` in one vector register."""
+    return register_bytes() // np.dtype(dtype).itemsize
+
+
+@intrinsic
+def lanes_of(typing_context: Any, dtype: Any) -> Any:
+    """Numbers of this dtype in one vector register, a constant in compiled code."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _INT64(lanes(str(dtype.dtype)))
+
+    return types.int64(dtype), codegen
+
+
+@intrinsic
+def size_of(typing_context: Any, dtype: Any) -> Any:
+    """Bytes of one number of this dtype, a constant in compiled code."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _INT64(dtype.dtype.bitwidth // 8)
+
+    return types.int64(dtype), codegen
+
+
+@intrinsic
+def pointer(typing_context: Any, address: Any, dtype: Any) -> Any:
+    """pointer(address, dtype): an int64 address as a typed pointer, p[i] without bounds or wrap-around."""
+    element = dtype.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(element)(types.int64, dtype), codegen
+
+
+@intrinsic
+def atomic_add(typing_context: Any, address: Any, value: Any) -> Any:
+    """Add to the int64 at `address` as one step; gives what was there before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw(
+            "add", builder.inttoptr(arguments[0], _INT64.as_pointer()), arguments[1], "seq_cst"
+        )
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(typing_context: Any, address: Any) -> Any:
+    """Read the int64 at `address`; what other threads wrote before they changed it is visible after."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(arguments[0], _INT64.as_pointer()), "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def pause(typing_context: Any) -> Any:
+    """Tell the core that this is a waiting loop (x86 only; elsewhere nothing)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if "x86" in builder.module.triple:
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"
+            )
+            builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def call_kernel(typing_context: Any, address: Any, words: Any, run: Any, t: Any, team: Any) -> Any:
+    """Call the compiled kernel at `address`: void kernel(int64 words, int64 run, int64 t, int64 team)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function_type = ir.FunctionType(ir.VoidType(), [_INT64] * 4)
+        builder.call(builder.inttoptr(arguments[0], function_type.as_pointer()), arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), codegen
+
+
+@intrinsic
+def call_yield(typing_context: Any, address: Any) -> Any:
+    """Call the operating system's `yield the core` function at `address`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function_type = ir.FunctionType(ir.IntType(32), [])
+        builder.call(builder.inttoptr(arguments[0], function_type.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
+def real_from_bits(typing_context: Any, bits: Any) -> Any:
+    """The float64 whose bits are this int64: how real numbers travel among an instruction's words."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic
+def bits_from_real(typing_context: Any, value: Any) -> Any:
+    """The int64 with the bits of this float64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], _INT64)
+
+    return types.int64(types.float64), codegen

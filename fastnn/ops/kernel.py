@@ -1,0 +1,70 @@
+"""A kernel: the work for one element, as a plain body, and what its arguments are.
+
+    def forward(i, z, a, W, b): ...      i counts output elements; the result comes first, as in an assignment
+
+The body is documentation, fallback and test oracle at once: every device makes a loop around it. Arguments are matched by name:
+
+    arrays    operands in memory; a letter and a number say what they are (table below)
+    reals     settings of the instruction, real numbers
+    wholes    settings of the instruction, whole numbers
+    step, t, eta, seed, row   what the running loop knows: step number (whole, and as a real), learning rate, the fit's seed, and where
+                              the batch starts in the epoch's order
+
+| spec | operand                                                       |
+|------|---------------------------------------------------------------|
+| `*`  | numbers of the network's dtype, flat, without a shape         |
+| `1`, `2`, `3`, `4` | array of that many axes of the network's dtype  |
+| `i*`, `i1` | the same of int64                                       |
+| `d*` | the same of float64                                           |
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["RUN_NAMES", "Kernel"]
+
+RUN_NAMES = ("step", "t", "eta", "seed", "row")
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A body with what its arguments are.
+
+    name         of op and body, as 'affine.forward': what a device's table of tuned kernels is keyed by
+    body         body(i, out, ...); plain Python
+    arrays       argument name -> spec, results first
+    reals, wholes  further arguments by name
+    functions    names that the body calls -> (plugin function, its settings)
+    whole_functions  arguments of plugin functions that are whole numbers (a class index)
+    accumulates  the body adds to its result by one `out[...] += x`; a variant that overwrites is derived from it
+    """
+
+    name: str
+    body: Callable[..., None]
+    arrays: Mapping[str, str]
+    reals: tuple[str, ...] = ()
+    wholes: tuple[str, ...] = ()
+    functions: Mapping[str, tuple[types.FunctionType, Mapping[str, float]]] = field(default_factory=dict)
+    whole_functions: frozenset[str] = frozenset()
+    accumulates: bool = False
+
+    def arguments(self) -> list[str]:
+        """Argument names of the body after i."""
+        return list(inspect.signature(self.body).parameters)[1:]
+
+    @property
+    def result(self) -> str:
+        """Name of the first operand, the one that is written."""
+        return next(iter(self.arrays))
+
+    def signature_key(self) -> Any:
+        """What tells this kernel from others that compile differently."""
+        functions = tuple(
+            (role, f.__module__, f.__qualname__, tuple(sorted(s.items()))) for role, (f, s) in self.functions.items()
+        )
+        return (self.name, tuple(self.arrays.items()), functions)

@@ -1,0 +1,44 @@
+"""The optimizer's rule, on every parameter:  w[i], state[i] = step(w[i], g[i], state[i], eta, t, settings)
+
+The settings travel with the instruction, so that changing them compiles nothing.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from fastnn.contracts import Rule
+from fastnn.ops.kernel import Kernel
+
+__all__ = ["update_kernel"]
+
+
+def update_kernel(rule: Rule) -> Kernel:
+    """The kernel of a rule: arrays w, g and the states, then the rule's settings as reals."""
+    settings = rule.takes(rule.step)
+    reals = tuple(name for name in settings if name != "eta")
+    states = "".join(f", {name}_" for name in rule.state)
+    taken = [n for n in rule.step.__code__.co_varnames[: rule.step.__code__.co_argcount]]
+    passed = ["w[i]", "g[i]", *(f"{name}_[i]" for name in rule.state)]
+    passed += taken[2 + len(rule.state) :]
+    results = ", ".join(["w[i]", *(f"{name}_[i]" for name in rule.state)])
+    extra = "".join(f", {name}" for name in ("eta", "t") if name in taken)
+    text = f"def update(i, w, g{states}{extra}{''.join(f', {r}' for r in reals)}):\n    {results} = rule_step({', '.join(passed)})\n"
+    arrays = {"w": "*", "g": "*"} | {f"{name}_": "*" for name in rule.state}
+    return Kernel(
+        f"update.{rule.name}",
+        _written(text),
+        arrays,
+        reals=reals,
+        functions={"rule_step": (rule.step, {})},
+    )
+
+
+def _written(text: str) -> Any:
+    """A function of this text that keeps its source: what the compiler reads."""
+    namespace: dict[str, Any] = {}
+    exec(compile(text, "<rule>", "exec"), namespace)
+    function: types.FunctionType = namespace["update"]
+    function.__source__ = text  # type: ignore[attr-defined]
+    return function
