@@ -1,1 +1,2 @@
-"""The plugins that come with fastnn, importable as fastnn.plugins: one file each, the same door as everybody."""
+"""The plugins that come with fastnn, importable as fastnn.plugins: one file each, the same door as
+everybody."""
