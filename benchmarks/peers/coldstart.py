@@ -40,7 +40,7 @@ def seconds(code: str, cache: str | None = None) -> float:
         environment.update(FASTNN_CACHE_DIR=cache, NUMBA_CACHE_DIR=cache)
     run = [sys.executable, "-c", f"{code}\nimport time; print(time.time())"]
     begin = time.time()
-    done = subprocess.run(run, env=environment, capture_output=True, text=True)
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(done.stderr.strip().splitlines()[-1], file=sys.stderr)
         return float("nan")

@@ -6,9 +6,10 @@ epochs; what an epoch costs beside its steps (a history row, the return to Pytho
 
 from __future__ import annotations
 
-import fastnn as fnn
 import numpy as np
 from cases import EPSILON, ETA, Case, data, flat, weights
+
+import fastnn as fnn
 
 VERSION = fnn.__version__
 FIXED_COST = True

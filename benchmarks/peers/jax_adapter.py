@@ -12,18 +12,13 @@ import os
 
 import numpy as np
 
-
-def _one_thread(flags: str) -> str:
-    return f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
-
-
-if os.environ.get("OMP_NUM_THREADS") == "1":
-    os.environ["XLA_FLAGS"] = _one_thread(os.environ.get("XLA_FLAGS", ""))  # read when jax is imported
+if os.environ.get("OMP_NUM_THREADS") == "1":  # the flag is read when jax is imported
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-from cases import EPSILON, ETA, Case, data, flat, weights  # noqa: E402
+import jax
+import jax.numpy as jnp
+from cases import EPSILON, ETA, Case, data, flat, weights
 
 VERSION = jax.__version__
 FIXED_COST = False
