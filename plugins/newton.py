@@ -1,7 +1,7 @@
 """Newton's method: W <- W - H^-1 g, first over second derivative, on the whole training set.
 
-    exact         H = Q diag(lambda) Q^T with each lambda replaced by its size: positive definite, and directions
-                  of negative curvature are followed downhill, away from saddle points
+    exact         H = Q diag(lambda) Q^T with each lambda replaced by its size: positive definite; directions of
+                  negative curvature are followed downhill, away from saddle points
     cg            H p = -g by conjugate gradients on exact products H v, cut short at negative curvature
     elementwise   p_i = -g_i / |h_ii|, the step of the notes, each weight on its own
 
@@ -27,7 +27,8 @@ array([ 0.4, -0.2])
 
 import numpy as np
 
-from fastnn import SettingError, hookimpl
+from fastnn import hookimpl
+from fastnn.errors import SettingError
 
 NEEDS = {
     "auto": ("value", "gradient", "hvp", "hessian"),
