@@ -40,6 +40,8 @@ def backward_tangent(i, out, delta, ddelta, z, dz, a):  # type: ignore[no-untype
 
 class Activate(Op):
     name = "activate"
+    backward_in_place = True
+    reads_output = True
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation

@@ -17,6 +17,7 @@ The map is linear in a and in (W, b), so its tangents are made of the same four:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from fastnn.errors import ShapeError
@@ -69,10 +70,26 @@ def gradient_b(i, g, delta):  # type: ignore[no-untyped-def]
     g[i] += total
 
 
-FORWARD = Kernel("affine.forward", forward, {"z": "2", "a": "2", "W": "2", "b": "1"})
-PRODUCT = Kernel("affine.product", product, {"z": "2", "a": "2", "W": "2"}, accumulates=True)
-BACKWARD = Kernel("affine.backward", backward, {"da": "2", "delta": "2", "W": "2"}, accumulates=True)
-GRADIENT_W = Kernel("affine.gradient_W", gradient_W, {"g": "2", "delta": "2", "a": "2"}, accumulates=True)
+def _flops(z: Shape, a: Shape, *others: Shape) -> int:
+    """A multiply-add counts two."""
+    return 2 * prod(z) * a[1]
+
+
+def _product(name: str, body: Any, result: str, *operands: str, bias: bool = False) -> Kernel:
+    arrays = {result: "2"} | dict.fromkeys(operands, "2") | ({"b": "1"} if bias else {})
+    return Kernel(f"affine.{name}", body, arrays, accumulates=not bias, flops=_flops)
+
+
+FORWARD = _product("forward", forward, "z", "a", "W", bias=True)
+PRODUCT = _product("product", product, "z", "a", "W")
+BACKWARD = _product("backward", backward, "da", "delta", "W")
+GRADIENT_W = Kernel(
+    "affine.gradient_W",
+    gradient_W,
+    {"g": "2", "delta": "2", "a": "2"},
+    accumulates=True,
+    flops=lambda g, delta, a: 2 * prod(g) * a[0],
+)
 GRADIENT_B = Kernel("affine.gradient_b", gradient_b, {"g": "1", "delta": "2"}, accumulates=True)
 
 
@@ -113,7 +130,3 @@ class Affine(Op):
         if n.da[0] is not None:
             tape.add(GRADIENT_W, n.dg[0], n.delta, n.da[0])
         tape.add(GRADIENT_B, n.dg[1], n.ddelta)
-
-    def flops(self, a: Sequence[Shape], z: Shape, parameters: Sequence[Shape]) -> int:
-        n_out, n_in = parameters[0]
-        return 2 * n_out * n_in

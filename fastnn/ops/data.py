@@ -37,8 +37,8 @@ def zero(i, out):  # type: ignore[no-untyped-def]
     out[i] = 0.0
 
 
-GATHER_ROWS = Kernel("data.gather_rows", gather_rows, {"out": "2", "X": "2", "order": "i1"})
+GATHER_ROWS = Kernel("data.gather_rows", gather_rows, {"out": "2", "X": "2", "order": "i1"}, by_row=True)
 GATHER_NUMBERS = Kernel("data.gather_numbers", gather_numbers, {"out": "1", "x": "1", "order": "i1"})
 GATHER_CLASSES = Kernel("data.gather_classes", gather_numbers, {"out": "i1", "x": "i1", "order": "i1"})
-COLLECT = Kernel("data.collect", collect, {"total": "d*", "bad": "i*", "values": "1"})
+COLLECT = Kernel("data.collect", collect, {"total": "d*", "bad": "i*", "values": "1"}, extra_results=1)
 ZERO = Kernel("data.zero", zero, {"out": "*"})

@@ -37,6 +37,7 @@ BACKWARD = Kernel("dropout.backward", backward, {"da": "*", "delta": "*"}, accum
 
 class Dropout(Op):
     name = "dropout"
+    backward_in_place = True
 
     def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
         return a[0]

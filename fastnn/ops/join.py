@@ -33,8 +33,8 @@ def take(i, out, delta, first):  # type: ignore[no-untyped-def]
 
 
 ACCUMULATE = Kernel("join.accumulate", accumulate, {"z": "*", "a": "*"}, accumulates=True)
-PUT = Kernel("join.put", put, {"z": "2", "a": "2"}, wholes=("first",))
-TAKE = Kernel("join.take", take, {"out": "2", "delta": "2"}, wholes=("first",), accumulates=True)
+PUT = Kernel("join.put", put, {"z": "2", "a": "2"}, wholes=("first",), by_row=True)
+TAKE = Kernel("join.take", take, {"out": "2", "delta": "2"}, wholes=("first",), by_row=True, accumulates=True)
 
 
 class Add(Op):

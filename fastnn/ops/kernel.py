@@ -41,6 +41,9 @@ class Kernel:
     reals, wholes  further arguments by name
     functions    names that the body calls -> (plugin function, its settings)
     whole_functions  arguments of plugin functions that are whole numbers (a class index)
+    extra_results  how many arrays after the first are written too
+    flops        floating-point operations from the shapes of all operands; without it, one for every element of the result
+    by_row       i counts rows of the result (samples), not its elements
     accumulates  the body adds to its result by one `out[...] += x`; a variant that overwrites is derived from it
     """
 
@@ -51,7 +54,10 @@ class Kernel:
     wholes: tuple[str, ...] = ()
     functions: Mapping[str, tuple[types.FunctionType, Mapping[str, float]]] = field(default_factory=dict)
     whole_functions: frozenset[str] = frozenset()
+    by_row: bool = False
     accumulates: bool = False
+    extra_results: int = 0
+    flops: Callable[..., int] | None = None
 
     def arguments(self) -> list[str]:
         """Argument names of the body after i."""

@@ -49,6 +49,8 @@ class LossOp:
             reals=("scale",),
             functions={"loss": bound(getattr(loss, kind))},
             whole_functions=whole,
+            by_row=True,
+            extra_results=1,
         )
         curvature = getattr(loss, f"{kind}_curvature")
         self._curvature = None if curvature is None else Kernel(
@@ -58,6 +60,7 @@ class LossOp:
             reals=("scale",),
             functions={"curvature": bound(curvature)},
             whole_functions=whole,
+            by_row=True,
         )
 
     @property

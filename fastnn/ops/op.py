@@ -66,6 +66,9 @@ class Op:
 
     name: str
     second_order = True
+    is_view = False  # z lies where the input lies, in another shape
+    reads_output = False  # backward needs z, so nobody may write over it
+    backward_in_place = False  # dC/da may be written over delta
 
     def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
         """Shape of the output; ShapeError where the inputs don't fit."""
@@ -92,13 +95,6 @@ class Op:
     def overwrites_input(self, training: bool) -> bool:
         """Whether z may lie where the input lies: the input is not needed after the forward pass."""
         return False
-
-    def flops(self, a: Sequence[Shape], z: Shape, parameters: Sequence[Shape]) -> int:
-        """Floating-point operations of the forward pass for one sample (a multiply-add counts two)."""
-        size = 1
-        for n in z:
-            size *= n
-        return size
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -27,6 +27,3 @@ class Flatten(Op):
     def tangent(self, tape: Tape, n: NodeBuffers) -> None: ...
 
     def backward_tangent(self, tape: Tape, n: NodeBuffers) -> None: ...
-
-    def flops(self, a: Sequence[Shape], z: Shape, parameters: Sequence[Shape]) -> int:
-        return 0

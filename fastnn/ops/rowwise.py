@@ -39,6 +39,7 @@ def backward_tangent(i, out, delta, ddelta, z, dz, a, da):  # type: ignore[no-un
 
 class RowActivate(Op):
     name = "row_activate"
+    reads_output = True
 
     def __init__(self, activation: RowActivation) -> None:
         self.activation = activation
@@ -52,6 +53,7 @@ class RowActivate(Op):
                 body,
                 dict.fromkeys(arrays, "2"),
                 functions={f"row_{role}": (function, settings)},
+                by_row=True,
             )
 
         self._forward = kernel(forward, "value", "a", "z")

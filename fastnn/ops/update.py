@@ -32,6 +32,7 @@ def update_kernel(rule: Rule) -> Kernel:
         arrays,
         reals=reals,
         functions={"rule_step": (rule.step, {})},
+        extra_results=1 + len(rule.state),
     )
 
 

@@ -1,0 +1,120 @@
+"""A machine: programs with memory of their own, ready to run as often as you like without allocating anything."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.cpu.gemm import scratch_size
+from fastnn.cpu.program import Program
+from fastnn.cpu.runner import FRAME, RUN_WORDS, runner
+from fastnn.cpu.team import Team, yield_address
+from fastnn.errors import FastnnError
+from fastnn.plan import Plan
+from fastnn.plan.layout import ALIGNMENT
+
+__all__ = ["Machine"]
+
+Array = NDArray[np.generic]
+_AT = {name: place for place, name in enumerate(FRAME)}
+
+
+def aligned(n_bytes: int) -> NDArray[np.uint8]:
+    """Zeroed bytes that start on a cache line."""
+    raw = np.zeros(n_bytes + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + n_bytes]
+
+
+class Machine:
+    """Runs a plan (`last`: the plan for the rest of an epoch that is no full batch) with a team of `threads`.
+
+    `bind(name, array)` says where an external buffer lies (theta, g, X, y, out, order, ...): no copy is made, and the array must stay C-contiguous.
+    `total` is the sum of the losses of all steps since it was set to 0, `bad` is 1 after a loss that was not finite.
+    """
+
+    def __init__(self, plan: Plan, last: Plan | None = None, threads: int = 1) -> None:
+        self.plan, self.threads = plan, threads
+        self.programs = [Program(p) for p in (plan, last) if p is not None]
+        self._arena = aligned(max(p.plan.arena_bytes for p in self.programs))
+        self._scratch_bytes = scratch_size(plan.dtype) * np.dtype(plan.dtype).itemsize
+        self._scratch = aligned(self._scratch_bytes * threads)
+        self._run = aligned(8 * RUN_WORDS * threads)
+        self._zeros = aligned(np.dtype(plan.dtype).itemsize * max(p.zero_row for p in self.programs))
+        self._counter = aligned(64).view(np.int64)
+        self.total = np.zeros(1, np.float64)
+        self.bad = np.zeros(1, np.int64)
+        self._etas = np.zeros(1, np.float64)
+        self._frame = np.zeros(len(FRAME), np.int64)
+        self._bound: dict[str, Array] = {}
+        for name, array in (("arena", self._arena), ("zeros", self._zeros), ("total", self.total), ("bad", self.bad)):
+            self.bind(name, array)
+        for program in self.programs:
+            for ones in program.plan.ones:
+                start = ones.offset * ones.itemsize
+                self._arena[start : start + ones.bytes].view(plan.dtype)[:] = 1
+        self._fill_frame()
+        self._runner = runner()
+        self._frame_address = self._frame.ctypes.data
+        self._team: Team | None = None
+
+    def bind(self, name: str, array: Array) -> None:
+        """External buffer `name` lies in `array`."""
+        if not array.flags.c_contiguous:
+            raise FastnnError(f"the array for {name!r} is not C-contiguous", hint="np.ascontiguousarray")
+        self._bound[name] = array
+        for program in self.programs:
+            program.bind(name, array.ctypes.data)
+
+    def run(self) -> None:
+        """One pass."""
+        if self.threads == 1:
+            self._runner(self._frame_address, 0, 1)
+        else:
+            self._run_team()
+
+    def run_steps(self, first: int, etas: NDArray[np.float64], step: int) -> int:
+        """Steps `first`, first + 1, ... of an epoch, with one learning rate each; gives how many were finished.
+
+        `step` numbers the first of them from the beginning of the fit. Stops before the update of a step whose loss is not finite.
+        """
+        self._etas = np.ascontiguousarray(etas, dtype=np.float64)
+        frame = self._frame
+        frame[_AT["first"]], frame[_AT["count"]], frame[_AT["step"]] = first, len(etas), step
+        frame[_AT["etas"]] = self._etas.ctypes.data
+        self.run()
+        return int(frame[_AT["done"]])
+
+    def seed(self, seed: int) -> None:
+        """The seed of everything random inside a step."""
+        self._frame[_AT["seed"]] = np.uint64(seed % 2**64).astype(np.int64)
+
+    def close(self) -> None:
+        """Let the team's threads go."""
+        if self._team is not None:
+            self._team.close()
+            self._team = None
+
+    def full_steps(self, n_samples: int) -> None:
+        """How many steps of an epoch over n_samples are full batches; the next one takes the rest."""
+        self._frame[_AT["full_steps"]] = n_samples // self.plan.batch
+
+    def _run_team(self) -> None:
+        if self._team is None:
+            self._team = Team(self.threads)
+        self._counter[0] = 0
+        runner, frame, threads = self._runner, self._frame_address, self.threads
+        self._team.run(lambda t: runner(frame, t, threads))
+
+    def _fill_frame(self) -> None:
+        frame, last = self._frame, self.programs[-1]
+        full = self.programs[0]
+        for prefix, program in (("", full), ("last_", last)):
+            frame[_AT[f"{prefix}table"]] = program.table.ctypes.data
+            frame[_AT[f"{prefix}length"]] = len(program.table)
+            frame[_AT[f"{prefix}words"]] = program.words.ctypes.data
+        frame[_AT["counter"]], frame[_AT["yield_function"]] = self._counter.ctypes.data, yield_address()
+        frame[_AT["count"]], frame[_AT["full_steps"]], frame[_AT["batch"]] = 1, 1, self.plan.batch
+        frame[_AT["etas"]], frame[_AT["bad"]] = self._etas.ctypes.data, self.bad.ctypes.data
+        frame[_AT["run"]] = self._run.ctypes.data
+        frame[_AT["scratch"]], frame[_AT["scratch_bytes"]] = self._scratch.ctypes.data, self._scratch_bytes

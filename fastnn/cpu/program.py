@@ -1,0 +1,51 @@
+"""A program: a plan lowered for the CPU. A table of instructions (address of code, first word, meet?, check?) and all their words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn.cpu.lower import Place, lower
+from fastnn.plan import Plan
+
+__all__ = ["TABLE_COLUMNS", "Program"]
+
+TABLE_COLUMNS = 4
+"""Address, first word, 1 to meet before, 1 to stop before if the loss was not finite."""
+
+
+class Program:
+    """Compiled code and words; `bind` fills in where memory lies. `zero_row`: how many zeros the widest product starts from."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        words: list[int] = []
+        table: list[tuple[int, int, int, int]] = []
+        places: list[tuple[int, str, int]] = []
+        self.zero_row = 0
+        for instruction in plan.instructions:
+            unit, operands = lower(instruction, plan.dtype)
+            kernel = unit.load().kernel
+            is_update = instruction.kernel.name.startswith("update.")
+            table.append((kernel.address, len(words), int(instruction.meet), int(is_update)))
+            for word in operands:
+                if isinstance(word, Place):
+                    buffer = word.buffer
+                    if buffer is None:
+                        self.zero_row = max(self.zero_row, instruction.result.row_size)
+                    space = "zeros" if buffer is None else buffer.space
+                    places.append((len(words), space, 0 if buffer is None else buffer.offset * buffer.itemsize))
+                    words.append(0)
+                else:
+                    words.append(word)
+        self.table = np.array(table, dtype=np.int64).reshape(-1, TABLE_COLUMNS)
+        self.words = np.array(words, dtype=np.int64)
+        self.places: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for space in {place[1] for place in places}:
+            chosen = [(index, offset) for index, name, offset in places if name == space]
+            self.places[space] = tuple(np.array(column, dtype=np.int64) for column in zip(*chosen, strict=True))  # type: ignore[assignment]
+
+    def bind(self, space: str, address: int) -> None:
+        """Everything in `space` lies from `address` on."""
+        if space in self.places:
+            index, offset = self.places[space]
+            self.words[index] = offset + address

@@ -1,0 +1,86 @@
+"""The one compiled loop that runs every network: steps, and in each the instructions of a table.
+
+Every thread of the team enters with its number t and walks the same table. The frame (int64 words, FRAME below) says where everything is; `run` (one cache line
+for each thread) holds what kernels ask for by name.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from fastnn.compile import Unit
+from fastnn.cpu.program import TABLE_COLUMNS
+from fastnn.cpu.team import meet
+from fastnn.cpu.vector import call_kernel, pointer
+
+__all__ = ["FRAME", "RUN_WORDS", "run_steps", "runner"]
+
+FRAME = (
+    "table", "length", "words",                 # of the program for a full batch
+    "last_table", "last_length", "last_words",  # of the one for the rest of an epoch
+    "counter", "yield_function",                # of the barrier
+    "first", "count",                           # steps to run, by their number in the epoch
+    "full_steps", "batch",                      # steps of full batches in an epoch
+    "step", "etas", "seed",                     # number of the first step since the fit began; their learning rates; the fit's seed
+    "bad", "run", "scratch", "scratch_bytes",   # addresses: flag of a loss that is not finite, `run` of thread 0, workspace of thread 0
+    "done",                                     # result: steps that were finished
+)  # fmt: skip
+
+RUN_WORDS = 16
+"""int64 words between the `run` of two threads: two cache lines, so that neighbours don't share one."""
+
+_BYTES = 8
+_TABLE_BYTES = _BYTES * TABLE_COLUMNS
+
+
+@njit(nogil=True, error_model="numpy")
+def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
+    """Run the frame's steps as thread t of the team."""
+    f = pointer(frame, np.int64)
+    run = f[16] + t * RUN_WORDS * _BYTES
+    r = pointer(run, np.int64)
+    etas = pointer(f[13], np.int64)
+    bad = pointer(f[15], np.int64)
+    r[2] = f[14]
+    r[4] = f[17] + t * f[18]
+    phase, done = 0, 0
+    for s in range(f[9]):
+        number = f[8] + s
+        program = 0 if number < f[10] else 3
+        table, length, words = f[program], f[program + 1], f[program + 2]
+        r[0], r[1], r[3] = f[12] + s, number * f[11], etas[s]
+        stopped = False
+        for i in range(length):
+            entry = pointer(table + i * _TABLE_BYTES, np.int64)
+            if team > 1 and entry[2] != 0:
+                phase += 1
+                meet(f[6], team, phase, f[7])
+            if entry[3] != 0 and bad[0] != 0:
+                stopped = True
+                break
+            call_kernel(entry[0], words + entry[1] * _BYTES, run, t, team)
+        if stopped:
+            break
+        if team > 1:
+            phase += 1
+            meet(f[6], team, phase, f[7])
+        done += 1
+    if t == 0:
+        f[19] = done
+
+
+_TEXT = """from numba import njit
+
+from fastnn.cpu.runner import run_steps
+
+
+@njit("void(int64, int64, int64)", nogil=True, cache=True, error_model="numpy")
+def kernel(frame, t, team):
+    run_steps(frame, t, team)
+"""
+
+
+def runner():  # type: ignore[no-untyped-def]
+    """The compiled loop: runner()(frame address, t, team)."""
+    return Unit("runner", _TEXT).load().kernel

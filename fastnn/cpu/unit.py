@@ -1,0 +1,98 @@
+"""The CPU's loop around a kernel's body, as the text of a module.
+
+    void kernel(int64 words, int64 run, int64 t, int64 team)
+
+`words` is the address of the instruction's numbers: units, inner, then for each array its address and extents, then whole settings, then real
+settings as bits of float64. `run` is the address of what the running loop knows (RUN below). Thread t of `team` does its share of the units.
+"""
+
+from __future__ import annotations
+
+from fastnn import numerics
+from fastnn.compile import Unit, typed_source
+from fastnn.ops.kernel import Kernel
+
+__all__ = ["ELEMENT_TYPES", "HEADER", "OPTIONS", "RUN", "kernel_unit"]
+
+RUN = ("step", "row", "seed", "eta", "scratch")
+"""Places of the numbers in `run`; eta is the bits of a float64, scratch the address of this thread's workspace."""
+
+OPTIONS = "error_model='numpy', fastmath={'contract', 'nsz'}"
+"""Divisions must not raise, or loops don't vectorise. No 'arcp', 'afn' or 'reassoc': a vector and a scalar remainder must give the same bits."""
+
+HEADER = """import math
+
+import numpy as np
+from numba import carray, cfunc, njit
+
+from fastnn import numerics
+from fastnn.cpu.share import share
+from fastnn.cpu.vector import pointer, real_from_bits
+
+real = np.{dtype}
+"""
+RUN_VALUES = {
+    "step": "pointer(_run, np.int64)[0]",
+    "t": "real(pointer(_run, np.int64)[0])",
+    "row": "pointer(_run, np.int64)[1]",
+    "seed": "pointer(_run, np.int64)[2]",
+    "eta": "real(real_from_bits(pointer(_run, np.int64)[3]))",
+}
+"""What a body may ask for by name."""
+
+ELEMENT_TYPES = {"": "real", "i": "np.int64", "d": "np.float64"}
+
+
+def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, ...]) -> Unit:
+    """The unit that loops over the body. `same`: operands that lie where the result lies (so that the compiler knows, and vectorises)."""
+    texts = [HEADER.format(dtype=dtype)]
+    texts += [f"{n} = numerics.{n}\n" for n in kernel.body.__code__.co_names if n in numerics.__all__]
+    for role, (function, settings) in kernel.functions.items():
+        texts += [_jitted(t) for t in typed_source(function, role, settings, kernel.whole_functions | {"i"})]
+    whole = frozenset({"i", "step", "seed", "row", *kernel.wholes})
+    overwrite = kernel.result if kernel.accumulates and not accumulate else None
+    body = typed_source(kernel.body, "body", None, whole, frozenset(kernel.functions), overwrite)
+    texts += [_jitted(text) for text in body]
+    texts.append(_loop(kernel, same))
+    variant = ("" if accumulate or not kernel.accumulates else "_set") + ("_same" if same else "")
+    name = f"{kernel.name.replace('.', '_')}{variant}_{dtype}"
+    return Unit(name, "\n".join(texts))
+
+
+def _jitted(text: str) -> str:
+    return f"\n@njit({OPTIONS})\n{text}"
+
+
+def _loop(kernel: Kernel, same: tuple[int, ...]) -> str:
+    """The loop; its own names start with an underscore, for the body's arguments may be called anything."""
+    lines = [
+        f"\n@cfunc('void(int64, int64, int64, int64)', cache=True, {OPTIONS})",
+        "def kernel(_words, _run, _t, _team):",
+        "    _w = pointer(_words, np.int64)",
+    ]
+    place = 2
+    for position, (name, spec) in enumerate(kernel.arrays.items()):
+        element, axes = ELEMENT_TYPES[spec[:-1]], spec[-1]
+        extents = 0 if axes == "*" else int(axes)
+        if position in same:
+            lines.append(f"    {name} = {kernel.result}")
+        elif extents == 0:
+            lines.append(f"    {name} = pointer(_w[{place}], {element})")
+        else:
+            shape = ", ".join(f"_w[{place + 1 + axis}]" for axis in range(extents))
+            lines.append(f"    {name} = carray(pointer(_w[{place}], {element}), ({shape},))")
+        place += 1 + extents
+    for name in kernel.wholes:
+        lines.append(f"    {name} = _w[{place}]")
+        place += 1
+    for name in kernel.reals:
+        lines.append(f"    {name} = real(real_from_bits(_w[{place}]))")
+        place += 1
+    arguments = kernel.arguments()
+    lines += [f"    {name} = {text}" for name, text in RUN_VALUES.items() if name in arguments]
+    lines += [
+        "    _low, _high = share(_w[0], _t, _team)",
+        "    for _i in range(_low * _w[1], _high * _w[1]):",
+        f"        body(_i, {', '.join(arguments)})",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,78 @@
+"""An instruction: one kernel with its operands, and the plan that lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+
+from fastnn.graph import Graph
+from fastnn.ops.kernel import Kernel
+from fastnn.plan.buffer import Buffer
+
+__all__ = ["Instruction", "Plan"]
+
+
+@dataclass(eq=False)
+class Instruction:
+    """One kernel at work on `units` x `inner` elements, dealt out to threads by units.
+
+    A unit is a sample where the result is batched, else an element (or row of W) of the result. `accumulate`: add to the result, else
+    overwrite it. `meet`: a team of threads has to meet before this instruction, because it touches what another thread wrote or still reads.
+    """
+
+    kernel: Kernel
+    operands: list[Buffer]
+    settings: dict[str, float]
+    accumulate: bool
+    node: str
+    meet: bool = False
+
+    @property
+    def result(self) -> Buffer:
+        return self.operands[0]
+
+    @property
+    def units(self) -> int:
+        return self.result.shape[0]
+
+    @property
+    def inner(self) -> int:
+        return 1 if self.kernel.by_row else prod(self.result.shape[1:])
+
+    @property
+    def flops(self) -> int:
+        shapes = [buffer.shape for buffer in self.operands]
+        return self.kernel.flops(*shapes) if self.kernel.flops is not None else max(prod(shapes[0]), 0)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that the instruction reads and writes at least."""
+        return sum(buffer.bytes for buffer in self.operands)
+
+
+@dataclass
+class Plan:
+    """Instructions in order; `arena_bytes` is all the memory that a pass needs beside the flat vectors and the data."""
+
+    graph: Graph
+    batch: int
+    dtype: str
+    mode: str
+    instructions: list[Instruction]
+    arena_bytes: int
+    externals: dict[str, Buffer] = field(default_factory=dict)
+    ones: list[Buffer] = field(default_factory=list)
+
+    @property
+    def flops(self) -> int:
+        return sum(i.flops for i in self.instructions)
+
+    @property
+    def meetings(self) -> int:
+        """How often a team of threads has to meet in one pass."""
+        return sum(i.meet for i in self.instructions)
+
+    def __str__(self) -> str:
+        from fastnn.plan.table import table
+
+        return table(self)
