@@ -1,0 +1,103 @@
+"""What is installed is what lies in the repository, and importing it is cheap."""
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+HEAVY = ("matplotlib", "pandas", "pyarrow", "sklearn", "torch", "jax", "numba.cuda", "cuda", "rich.progress")
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_every_folder_with_python_files_is_packaged():
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "fastnn").rglob("*.py")}
+    there = {".".join(folder.parts) for folder in folders} | {"fastnn.plugins"}
+    assert there == set(PYPROJECT["tool"]["setuptools"]["packages"]), (
+        "pyproject.toml: [tool.setuptools] packages"
+    )
+    assert not [folder for folder in folders if not (ROOT / folder / "__init__.py").exists()]
+
+
+def test_every_plugin_file_is_importable_as_fastnn_plugins():
+    package = importlib.import_module("fastnn.plugins")
+    installed = {path.name for folder in package.__path__ for path in Path(folder).glob("*.py")}
+    assert installed == {path.name for path in (ROOT / "plugins").glob("*.py")}
+    for name in sorted(installed - {"__init__.py"}):
+        importlib.import_module(f"fastnn.plugins.{name.removesuffix('.py')}")
+
+
+def test_the_version_is_one():
+    import fastnn
+
+    assert fastnn.__version__ == PYPROJECT["project"]["version"]
+    # an editable install keeps the version it was made with
+    assert metadata.version("fastnn") == fastnn.__version__, "install fastnn again"
+
+
+def test_type_information_and_licence_are_installed():
+    import fastnn
+
+    assert (Path(fastnn.__file__).parent / "py.typed").exists()
+    about = metadata.metadata("fastnn")
+    assert about["License-Expression"] == "BSD-3-Clause" and about.get_all("License-File") == ["LICENSE"]
+    assert about["Requires-Python"] == ">=3.11"
+
+
+def test_the_command_is_installed():
+    (command,) = metadata.entry_points(group="console_scripts", name="fastnn")
+    assert callable(command.load())
+
+
+def test_the_module_runs():
+    run = [sys.executable, "-m", "fastnn", "--help"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "fit" in done.stdout, done.stderr
+
+
+def test_dependencies_are_lower_bounds_only():
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    for requirement in [*PYPROJECT["project"]["dependencies"], *(r for extra in extras for r in extra)]:
+        assert not any(sign in requirement for sign in ("<", "==", "~=", "!=")), requirement
+
+
+def test_import_loads_nothing_heavy():
+    loaded = python("import sys, fastnn; print(*sys.modules)").split()
+    with_numba = python("import sys, numba; print(*sys.modules)").split()
+    assert not [name for name in HEAVY if name in loaded and name not in with_numba]
+
+
+def test_import_compiles_nothing():
+    # importing declares compiled functions, but the first call compiles: no compile event happens
+    code = """
+from numba.core import event
+recorder = event.RecordingListener()
+with event.install_listener("numba:compile", recorder):
+    import fastnn
+print(len(recorder.buffer))
+"""
+    assert python(code) == "0"
+
+
+@pytest.mark.slow
+def test_import_takes_at_most_a_fifth_of_a_second_longer_than_numba():
+    code = """
+import time
+import numba, numpy
+start = time.perf_counter()
+import fastnn
+print(time.perf_counter() - start)
+"""
+    python(code)  # writes the .pyc files
+    # the least of several: a busy machine only adds
+    assert min(float(python(code)) for _ in range(5)) <= 0.2
