@@ -1,7 +1,7 @@
 """Newton's method: W <- W - H^-1 g, first over second derivative, on the whole training set.
 
-    exact         H = Q diag(lambda) Q^T with each lambda replaced by its size: positive definite; directions of
-                  negative curvature are followed downhill, away from saddle points
+    exact         H = Q diag(lambda) Q^T, each lambda replaced by its size: positive definite, and directions
+                  of negative curvature are followed downhill, away from saddles
     cg            H p = -g by conjugate gradients on exact products H v, cut short at negative curvature
     elementwise   p_i = -g_i / |h_ii|, the step of the notes, each weight on its own
 
@@ -100,7 +100,7 @@ class Newton:
     def _cg(self, objective, theta, g, damping):
         p, residual = np.zeros_like(g), g.copy()  # residual = (H + damping) p + g
         d, square = -g, g @ g
-        enough = min(0.1, square**0.25) * np.sqrt(square)
+        enough = min(0.1, square**0.25) * np.sqrt(square)  # 0.1 takes a network down with fewer H v than 0.01
         scale = 0.0
         for k in range(self.iterations):
             if square == 0:
