@@ -1,6 +1,86 @@
-"""fastnn: fast small and medium neural networks on Numba, open to plugins written as plain Python functions."""
+"""fastnn: fast small and medium neural networks on Numba, open to plugins written as plain Python functions.
 
+>>> import fastnn as fnn
+>>> net = fnn.Network(64, [fnn.Dense(32, "relu"), fnn.Dense(10)], seed=0)
+>>> net
+<Network (64,) -> (10,), 2 layers, 2,410 parameters, float32>
+"""
+
+from importlib.metadata import version as _version
+from typing import Any
+
+from fastnn import datasets, ops
+from fastnn.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, LambdaCallback
 from fastnn.contracts import Activation, Initializer, Loss, RowActivation, Rule, Schedule
+from fastnn.errors import (
+    CapabilityError,
+    DataError,
+    DivergedError,
+    FastnnError,
+    PluginError,
+    SettingError,
+    ShapeError,
+    StorageError,
+    UnknownNameError,
+)
+from fastnn.history import History
 from fastnn.hookspecs import hookimpl
+from fastnn.namespaces import activations, initializers, layers, losses, optimizers, schedules
+from fastnn.network import Network
+from fastnn.objective import Objective
+from fastnn.registry import register, registry
+from fastnn.scaling import Scaler
+from fastnn.storage import load
 
-__all__ = ["Activation", "Initializer", "Loss", "RowActivation", "Rule", "Schedule", "hookimpl"]
+__version__ = _version("fastnn")
+
+__all__ = [
+    "Activation",
+    "CSVLog",
+    "Callback",
+    "CapabilityError",
+    "Checkpoint",
+    "DataError",
+    "DivergedError",
+    "EarlyStopping",
+    "FastnnError",
+    "History",
+    "Initializer",
+    "LambdaCallback",
+    "Loss",
+    "Network",
+    "Objective",
+    "PluginError",
+    "RowActivation",
+    "Rule",
+    "Scaler",
+    "Schedule",
+    "SettingError",
+    "ShapeError",
+    "StorageError",
+    "UnknownNameError",
+    "activations",
+    "datasets",
+    "hookimpl",
+    "initializers",
+    "layers",
+    "load",
+    "losses",
+    "ops",
+    "optimizers",
+    "register",
+    "registry",
+    "schedules",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Layers by their class names, fastnn.Dense, built-in or of a plugin: looked up in the registry."""
+    if name[:1].isupper():
+        try:
+            layer = getattr(layers, name)
+        except AttributeError:
+            pass
+        else:
+            return layer
+    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

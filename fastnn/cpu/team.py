@@ -19,6 +19,7 @@ from numba import njit
 
 from fastnn.cpu.vector import atomic_add, atomic_load, call_yield, pause
 from fastnn.errors import SettingError
+from fastnn.plan import Plan
 
 __all__ = ["Team", "core_count", "meet", "resolve_threads", "yield_address"]
 
@@ -60,18 +61,19 @@ def core_count() -> int:
     return min(cores, int(limit))
 
 
-def resolve_threads(threads: int | None, flops: float, meetings: int) -> int:
-    """How many threads a pass deserves: what was asked for, else as many as pay off for its work.
+def resolve_threads(threads: int | None, plan: Plan) -> int:
+    """How many threads a plan deserves: what was asked for, else as many as pay off for its work.
 
-    One thread does some 20 flops a nanosecond here on small matrices, and a team loses about 1 us a pass and 0.5 us a meeting.
+    Here one thread does some 100 flops a nanosecond on matrices and 50 ns an instruction; a team loses some 0.5 us a meeting,
+    and to call it costs some 20 us, which a run of many steps shares.
     """
     if threads is not None:
         if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
             raise SettingError("threads is not a number of threads", got=repr(threads), expected="1 or more, or None")
         return int(threads)
-    nanoseconds = flops / 20
-    worth = nanoseconds / (10_000 + 1_000 * meetings)
-    return max(1, min(core_count(), int(worth) + 1 if worth >= 1 else 1))
+    nanoseconds = plan.flops / 100 + 50 * len(plan.instructions)
+    share = 20_000 + 1_000 * plan.meetings
+    return max(1, min(core_count(), int(nanoseconds / share)))
 
 
 class Team:

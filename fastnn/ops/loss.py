@@ -2,6 +2,7 @@
 
     value     values[s] = w_s L(z[s], y[s])              delta[s] = w_s dL/dz
     tangent   ddelta[s] = w_s (d2L/dz2) dz[s]
+    link      a[s] = what predict() shows of z[s]
 
 w_s = weight[s] / batch: the weights have mean 1 over the training set, so that the sum over a batch estimates the weighted mean.
 """
@@ -14,7 +15,7 @@ from fastnn.contracts import Loss
 from fastnn.errors import CapabilityError
 from fastnn.ops.kernel import Kernel
 
-__all__ = ["LossOp"]
+__all__ = ["LossOp", "link_kernel"]
 
 
 def value(i, delta, values, z, y, weights, scale):  # type: ignore[no-untyped-def]
@@ -29,6 +30,18 @@ def curvature_product(i, ddelta, z, y, dz, weights, scale):  # type: ignore[no-u
     curvature(z[i], y[i], dz[i], ddelta[i])  # noqa: F821
     for j in range(z.shape[1]):
         ddelta[i, j] *= weight
+
+
+def show(i, a, z):  # type: ignore[no-untyped-def]
+    link(z[i], a[i])  # noqa: F821
+
+
+def link_kernel(loss: Loss) -> Kernel | None:
+    """The kernel that turns raw outputs into what predict() shows; None where it shows the raw outputs."""
+    if loss.link is None:
+        return None
+    settings = {s: loss.settings[s] for s in loss.takes(loss.link)}
+    return Kernel("loss.link", show, {"a": "2", "z": "2"}, functions={"link": (loss.link, settings)}, by_row=True)
 
 
 class LossOp:

@@ -1,7 +1,7 @@
 """From a graph to a plan: walks the graph forward and back while its ops write instructions.
 
     infer      forward                                                            out
-    value      forward, loss                                                      total
+    value      forward, loss                                                      out, total
     gradient   forward, loss, backward, gradients                                 total, g
     hvp        the same with tangents along v (R-operator; Pearlmutter, 1994)     total, g, hv
 
@@ -39,13 +39,16 @@ def build_plan(
     gather: bool = False,
     weighted: bool = False,
     update: tuple[Kernel, dict[str, float]] | None = None,
+    link: Kernel | None = None,
 ) -> Plan:
     """The plan of `graph` for `batch` rows.
 
     `training`: dropout and its like are on. `gather`: rows of X and y come in the order of an epoch; else X and y are the batch.
     `weighted`: samples have weights (of mean 1). `update`: the optimizer's kernel and settings, as the last instruction.
+    `link`: what predict() shows of the output, written to `out` (infer only; without it, `out` is the raw output).
     """
     builder = _Builder(graph, batch, dtype, mode, loss, training, gather, weighted)
+    builder.link = link
     return builder.build(update)
 
 
@@ -79,6 +82,7 @@ class _Builder:
         self.ddeltas: dict[int, Buffer] = {}
         self.bound: dict[int, NodeBuffers] = {}
         self.label = ""
+        self.link: Kernel | None = None
         self.readers = {n.index: sum(m.inputs.count(n) for m in self.nodes) for n in self.nodes}
         self.readers[self.output.index] += 1
         self.moving: set[int] = set()
@@ -150,7 +154,9 @@ class _Builder:
             self.bound[node.index] = n = NodeBuffers(node.name, z, a, parameters, dict(node.attributes))
             node.op.forward(self, n)
         result = self.values[self.output.index]
-        if self.mode == "infer" and result.space != "out":
+        if self.link is not None:
+            self.write(self.link, self._external("out", result.shape), result)
+        elif self.mode in ("infer", "value") and result.space != "out":
             self.add(ACCUMULATE, self._external("out", result.shape), result)
 
     def _value(self, node: Node, a: list[Buffer]) -> Buffer:
@@ -159,7 +165,7 @@ class _Builder:
         shape = (self.batch, *node.shape)
         if node.op.is_view:
             return a[0].view(shape)
-        if self.mode == "infer" and node is self.output:
+        if self.mode in ("infer", "value") and node is self.output and self.link is None:
             return self._external("out", shape)
         in_place = (
             self.mode != "hvp"

@@ -1,0 +1,172 @@
+"""What users hand over, checked and converted once: X to rows of the network's dtype, y to what the loss reads, weights to mean 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.contracts import Loss
+from fastnn.errors import DataError, ShapeError
+
+__all__ = ["Targets", "as_rows", "as_targets", "as_weights", "column_names", "infer_loss"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """y as the loss reads it: `kind` index (classes, int64) or row (rows as wide as the output); labels of the classes, if any."""
+
+    kind: str
+    array: Array
+    classes: Array | None = None
+
+
+def column_names(X: Any) -> list[str] | None:
+    """Names of the columns of a data frame."""
+    columns = getattr(X, "columns", None)
+    return None if columns is None else [str(c) for c in columns]
+
+
+def as_rows(X: ArrayLike, shape: Sequence[int], dtype: str, name: str = "X") -> Array:
+    """X as a C-contiguous array (rows, *shape) of finite numbers of `dtype`; DataError or ShapeError otherwise."""
+    array = _numbers(X, name)
+    expected = f"(rows, {', '.join(map(str, shape))})"
+    if array.shape == tuple(shape) and array.ndim >= 1:
+        raise ShapeError(
+            f"{name} is one sample, not a batch of samples", got=array.shape, expected=expected, hint=f"{name}[None]"
+        )
+    if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape):
+        raise ShapeError(f"{name} does not fit the network's input", got=array.shape, expected=expected)
+    _check_finite(array, name)
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def as_targets(y: ArrayLike, loss: Loss, output_shape: Sequence[int], dtype: str, classes: Array | None = None) -> Targets:
+    """y for this loss and output; `classes` are the labels that an earlier fit found."""
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1 and loss.index is not None and tuple(output_shape) != (1,):
+        array = array[:, 0]
+    labels = array.ndim == 1 and (array.dtype.kind in "iubUSO" or (loss.row is None or tuple(output_shape) != (1,)))
+    if loss.index is not None and labels:
+        return _classes(array, loss, output_shape, classes)
+    if loss.row is None:
+        raise ShapeError(
+            f"loss {loss.name!r} takes class labels, one a sample", got=f"y.shape = {array.shape}", expected="(rows,)"
+        )
+    array = _numbers(y, "y")
+    if array.ndim == 1 and tuple(output_shape) == (1,):
+        array = array[:, None]
+    if array.shape[1:] != tuple(output_shape):
+        raise ShapeError(
+            f"y does not fit loss {loss.name!r} and the network's output",
+            got=f"y.shape = {array.shape}",
+            expected=f"(rows, {', '.join(map(str, output_shape))})",
+            hint="class labels go with loss='cross_entropy'" if array.ndim == 1 else None,
+        )
+    _check_finite(array, "y")
+    return Targets("row", np.ascontiguousarray(array, dtype=dtype))
+
+
+def as_weights(
+    sample_weight: ArrayLike | None, class_weight: Mapping[Any, float] | str | None, targets: Targets, dtype: str
+) -> Array | None:
+    """Weights of mean 1, one a sample: sample_weight times the weight of its class; None where there are none."""
+    if sample_weight is None and class_weight is None:
+        return None
+    n = len(targets.array)
+    weights = np.ones(n) if sample_weight is None else _numbers(sample_weight, "sample_weight").astype(np.float64)
+    if weights.shape != (n,):
+        raise ShapeError("sample_weight does not fit y", got=weights.shape, expected=(n,))
+    _check_finite(weights, "sample_weight")
+    if class_weight is not None:
+        weights = weights * _class_weights(class_weight, targets)
+    if (weights < 0).any() or weights.sum() <= 0:
+        raise DataError("sample weights must not be negative, and not all zero", got=f"sum {weights.sum()}")
+    return np.ascontiguousarray(weights * (n / weights.sum()), dtype=dtype)
+
+
+def infer_loss(y: ArrayLike) -> str:
+    """Name of the loss that y asks for: labels and whole numbers are classes, real numbers are values."""
+    return "cross_entropy" if np.asarray(y).dtype.kind in "iubUSO" and np.asarray(y).ndim == 1 else "squared_error"
+
+
+def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) -> Array:
+    if targets.kind != "index":
+        raise DataError("class_weight needs class labels as y", hint="use sample_weight")
+    classes: Array = targets.array
+    n_classes = int(classes.max()) + 1 if targets.classes is None else len(targets.classes)
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise DataError("unknown class_weight", got=repr(class_weight), expected="'balanced' or {label: weight}")
+        counts = np.bincount(classes, minlength=n_classes)
+        present = np.maximum(counts, 1)
+        return np.asarray((len(classes) / ((counts > 0).sum() * present))[classes])
+    labels = list(range(n_classes)) if targets.classes is None else targets.classes.tolist()
+    unknown = set(class_weight) - set(labels)
+    if unknown:
+        raise DataError(f"class_weight names {sorted(unknown, key=str)}, which are no classes", expected=labels)
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])[classes]
+
+
+def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array | None) -> Targets:
+    n_out = output_shape[0]
+    n_classes = 2 if n_out == 1 else n_out
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or (array != np.round(array)).any():
+            raise DataError(
+                f"loss {loss.name!r} takes class labels, but y has fractions", got=array[:5], expected="whole numbers or strings"
+            )
+        array = array.astype(np.int64)
+    if known is None and array.dtype.kind in "iub":
+        if array.size == 0 or (array.min() >= 0 and array.max() < n_classes):
+            return Targets("index", np.ascontiguousarray(array, dtype=np.int64))
+    if array.dtype.kind == "O":
+        array = array.astype(str)
+    classes = np.unique(array) if known is None else known
+    if len(classes) > n_classes:
+        raise DataError(
+            f"y has {len(classes)} classes, but the network has {n_out} output{'s' if n_out > 1 else ''}",
+            got=", ".join(map(str, classes[:8])) + (", ..." if len(classes) > 8 else ""),
+            expected=f"at most {n_classes} classes",
+            hint=f"make the last layer Dense({len(classes)})",
+        )
+    if known is not None and known.dtype.kind in "US":
+        array = array.astype(str)
+    place = np.searchsorted(classes, array)
+    place[place == len(classes)] = 0
+    wrong = classes[place] != array
+    if wrong.any():
+        raise DataError(
+            "y has a label that the network was not trained on", got=repr(array[wrong][0]), expected=", ".join(map(str, classes))
+        )
+    return Targets("index", place.astype(np.int64), classes)
+
+
+def _numbers(values: ArrayLike, name: str) -> Array:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name} is not an array of numbers: {error}", hint="encode text columns as numbers") from error
+    if array.dtype.kind not in "iubf":
+        raise DataError(
+            f"{name} is not an array of numbers", got=f"dtype {array.dtype}", expected="real numbers", hint="encode text columns as numbers"
+        )
+    return array
+
+
+def _check_finite(array: Array, name: str) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array.sum(dtype=np.float64)):
+        bad = np.argwhere(~np.isfinite(array))
+        if len(bad):
+            place = tuple(int(k) for k in bad[0])
+            raise DataError(
+                f"{name} has {len(bad)} values that are not finite", got=f"{name}[{', '.join(map(str, place))}] = {array[place]}",
+                expected="finite numbers", hint="fill in or drop what is missing",
+            )  # fmt: skip

@@ -1,0 +1,362 @@
+"""The network: built from layers, trained, asked for outputs, saved. Everything users hold in their hands."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import inputs
+from fastnn.contracts import Loss, Part, class_config
+from fastnn.errors import FastnnError, SettingError, ShapeError
+from fastnn.graph import Graph, Node, Parameter
+from fastnn.history import History
+from fastnn.objective import Objective
+from fastnn.ops import LossOp
+from fastnn.ops.loss import link_kernel
+from fastnn.passes import Passes
+from fastnn.plan import Plan, build_plan
+from fastnn.registry import registry
+from fastnn.scaling import Scaler
+from fastnn.scope import Scope
+
+__all__ = ["Network"]
+
+Array = NDArray[Any]
+DTYPES = ("float32", "float64")
+
+
+class Network:
+    """A feed-forward network: a graph of layers over one flat vector `theta` of parameters.
+
+    Network(n_in, layers) is a chain. For any other graph, apply layers to nodes by name and set `output`:
+
+    >>> import fastnn as fnn
+    >>> net = fnn.Network(4)
+    >>> h = net.apply("hidden", fnn.Dense(4, "tanh"), net.input)
+    >>> net.output = net.apply("residual", fnn.Add(), h, net.input)
+    >>> net.theta.size, list(net.parameters)
+    (20, ['hidden/W', 'hidden/b'])
+
+    input_shape   features of one sample, a number or a shape
+    seed          first values of the parameters depend on it and on the parameter's name
+    dtype         "float32" or "float64", of everything inside
+    """
+
+    def __init__(
+        self, input_shape: int | Sequence[int], layers: Sequence[Any] = (), *, seed: int = 0, dtype: str = "float32"
+    ) -> None:
+        if np.dtype(dtype).name not in DTYPES:
+            raise SettingError("unknown dtype", got=repr(dtype), expected=" or ".join(DTYPES))
+        self.dtype, self.seed = np.dtype(dtype).name, int(seed)
+        self.graph = Graph()
+        self.graph.add_input(_shape(input_shape))
+        self.loss: Loss | None = None
+        self.scaler: Scaler | None = None
+        self.classes: Array | None = None
+        self.features: list[str] | None = None
+        self.history: History = History()
+        self._theta = np.zeros(0, self.dtype)
+        self._passes: Passes | None = None
+        self._layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        self._named: dict[str, Node] = {"input": self.graph.input}
+        node = self.graph.input
+        for number, layer in enumerate(layers):
+            node = self.apply(str(number), layer, node)
+        if layers:
+            self.output = node
+
+    # ---- building
+    @property
+    def input(self) -> Node:
+        """The node that holds the samples."""
+        return self.graph.input
+
+    @property
+    def output(self) -> Node:
+        """The node whose values the network gives, and the loss reads."""
+        if self.graph.output is None:
+            raise FastnnError("the network has no output yet", hint="net.output = net.apply(...)")
+        return self.graph.output
+
+    @output.setter
+    def output(self, node: Node) -> None:
+        self._name_of(node)
+        self.graph.output = node
+        self._passes = None
+
+    def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
+        """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`."""
+        if name in self._named or not name or name.startswith("@"):
+            raise FastnnError(f"a layer cannot be called {name!r}", hint="every layer has a name of its own")
+        built = registry.get("layer", layer)
+        sources = tuple(self._name_of(node) for node in nodes)
+        node: Node = built(Scope(self, name, len(self._layers)), *nodes)
+        self._layers[name] = (built, sources)
+        self._named[name] = node
+        self._draw_new_parameters()
+        return node
+
+    def _name_of(self, node: Node) -> str:
+        for name, known in self._named.items():
+            if known is node:
+                return name
+        raise FastnnError(f"{node!r} is no node of this network", expected="net.input or what net.apply gave")
+
+    def _draw_new_parameters(self) -> None:
+        old = self._theta.size
+        theta = np.zeros(self.graph.n_parameters, self.dtype)
+        theta[:old] = self._theta
+        for parameter in self.graph.parameters.values():
+            if parameter.offset >= old:
+                rng = np.random.default_rng([self.seed % 2**32, zlib.crc32(parameter.name.encode())])
+                fans = _fans(parameter)
+                values = parameter.initializer.draw(rng, parameter.shape, *fans)
+                theta[parameter.offset : parameter.offset + parameter.size] = values.ravel()
+        self._theta, self._passes = theta, None
+
+    # ---- parameters
+    @property
+    def theta(self) -> Array:
+        """All parameters, flat, in the order they were declared; write into it to change the network."""
+        return self._theta
+
+    @theta.setter
+    def theta(self, values: ArrayLike) -> None:
+        array = np.asarray(values)
+        if array.shape != self._theta.shape:
+            raise ShapeError("theta is the vector of all parameters", got=array.shape, expected=self._theta.shape)
+        self._theta[:] = array
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """Named views of theta: {"0/W": (n_out, n_in), "0/b": (n_out,), ...}; write into them to change the network."""
+        return Views(self.graph.parameters, self._theta)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self.input.shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one output."""
+        return self.output.shape
+
+    # ---- asking
+    def __call__(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+        """Raw outputs (batch, n_out) for rows X (batch, *input_shape)."""
+        return self._forward().outputs(self._rows(X), None, threads)
+
+    def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+        """What the loss's link shows of the outputs: probabilities for cross-entropies, else the outputs."""
+        link = None if self.loss is None else link_kernel(self.loss)
+        return self._forward().outputs(self._rows(X), link, threads)
+
+    def predict_classes(self, X: ArrayLike) -> Array:
+        """The most probable class of every row: its label where fit saw labels, else its number."""
+        place = _chosen(self(X))
+        return place if self.classes is None else self.classes[place]
+
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> dict[str, float]:
+        """{"loss": ..., "accuracy": ...} for classes; {"loss": ..., "rmse": ..., "r2": ...} for values. (Weighted) means over the rows."""
+        chosen = self._loss(loss, y)
+        targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self.classes)
+        rows = self._rows(X)
+        _same_length(rows, targets.array)
+        weights = inputs.as_weights(sample_weight, None, targets, self.dtype)
+        return self.scores(rows, targets, chosen, weights, threads)
+
+    def scores(
+        self, rows: Array, targets: inputs.Targets, loss: Loss, weights: Array | None = None, threads: int | None = None
+    ) -> dict[str, float]:
+        """`evaluate` for rows and targets that are checked and scaled already."""
+        out, value = self._forward().outputs_and_loss(rows, targets.array, LossOp(loss, targets.kind), weights, threads)
+        scores = {"loss": value}
+        if loss.task == "classification":
+            answers = targets.array if targets.kind == "index" else _answers(targets.array)
+            scores["accuracy"] = float(np.average(_chosen(out) == answers, weights=weights)) if len(out) else np.nan
+        else:
+            error = (out.astype(np.float64) - targets.array) ** 2
+            spread = (targets.array - np.average(targets.array, axis=0, weights=weights)) ** 2
+            mean = float(np.average(error.reshape(len(error), -1).mean(axis=1), weights=weights))
+            variance = float(np.average(spread.reshape(len(spread), -1).mean(axis=1), weights=weights))
+            scores["rmse"] = mean**0.5
+            scores["r2"] = 1 - mean / variance if variance > 0 else np.nan
+        return scores
+
+    def objective(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        threads: int | None = None,
+    ) -> Objective:
+        """The mean loss over (X, y) as a function of theta, with gradient, Hessian-vector products and Hessian."""
+        chosen = self._loss(loss, y)
+        targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self.classes)
+        weights = inputs.as_weights(sample_weight, class_weight, targets, self.dtype)
+        rows = self._rows(X)
+        _same_length(rows, targets.array)
+        op = LossOp(chosen, targets.kind)
+        self.output  # noqa: B018  (raises where there is none)
+        return Objective(self.graph, self.dtype, rows, targets.array, op, weights, threads)
+
+    # ---- training: see training.py
+    def fit(self, X: ArrayLike, y: ArrayLike, **options: Any) -> History:
+        """Train; see `fastnn.training.fit` for what can be said."""
+        from fastnn.training import fit
+
+        return fit(self, X, y, **options)
+
+    # ---- looking
+    def plan(self, batch: int = 1, mode: str = "infer", loss: Any = None) -> Plan:
+        """What one pass does, as a table when printed. Modes: infer, value, gradient, hvp (the last three with a loss)."""
+        self.output  # noqa: B018
+        if mode == "infer":
+            return build_plan(self.graph, batch, self.dtype)
+        chosen = self._loss(loss, None)
+        op = LossOp(chosen, "index" if chosen.index is not None else "row")
+        return build_plan(self.graph, batch, self.dtype, mode, loss=op, training=mode == "gradient")
+
+    def summary(self) -> str:
+        """Layers, output shapes, parameters and floating-point operations for one sample, as a table."""
+        from fastnn.summary import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        output = "no output yet" if self.graph.output is None else f"-> {self.output_shape}"
+        return f"<Network {self.input_shape} {output}, {len(self._layers)} layers, {self._theta.size:,} parameters, {self.dtype}>"
+
+    # ---- keeping
+    def save(self, path: Any) -> None:
+        """Write the network to a safetensors file, in one step."""
+        from fastnn import storage
+
+        storage.save(self, path)
+
+    def config(self) -> dict[str, Any]:
+        """Everything but the numbers, fit for JSON; `from_config` takes it back."""
+        return {
+            "input_shape": list(self.input_shape),
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "layers": [
+                {"name": name, "layer": _plain(class_config(layer)), "inputs": list(sources)}
+                for name, (layer, sources) in self._layers.items()
+            ],
+            "output": None if self.graph.output is None else self._name_of(self.output),
+            "loss": None if self.loss is None else self.loss.config(),
+            "classes": None if self.classes is None else self.classes.tolist(),
+            "features": self.features,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Network:
+        """A network of this structure with fresh parameters."""
+        net = cls(config["input_shape"], seed=config["seed"], dtype=config["dtype"])
+        for entry in config["layers"]:
+            net.apply(entry["name"], entry["layer"], *(net._named[name] for name in entry["inputs"]))
+        if config["output"] is not None:
+            net.output = net._named[config["output"]]
+        net.loss = None if config["loss"] is None else registry.get("loss", config["loss"])
+        net.classes = None if config["classes"] is None else np.array(config["classes"])
+        net.features = config["features"]
+        return net
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _rebuild, (self.config(), self._theta.copy(), self.scaler, self.history)
+
+    # ---- inside
+    def _forward(self) -> Passes:
+        self.output  # noqa: B018
+        if self._passes is None:
+            self._passes = Passes(self.graph, self._theta, self.dtype)
+        return self._passes
+
+    def _rows(self, X: ArrayLike) -> Array:
+        if self.scaler is None:
+            return inputs.as_rows(X, self.input_shape, self.dtype)
+        rows = inputs.as_rows(X, self.input_shape, "float64")  # scaled before it is rounded
+        return np.ascontiguousarray(self.scaler.transform(rows), dtype=self.dtype)
+
+    def _loss(self, loss: Any, y: ArrayLike | None) -> Loss:
+        """The loss given, else the one of the last fit, else what y asks for."""
+        if loss is None:
+            loss = self.loss if self.loss is not None else "squared_error" if y is None else inputs.infer_loss(y)
+        found: Loss = registry.get("loss", loss)
+        if len(self.output_shape) != 1:
+            raise ShapeError(f"loss {found.name!r} reads rows, but an output has shape {self.output_shape}", hint="end with Flatten()")
+        return found
+
+
+class Views(Mapping[str, Array]):
+    """The parameters by name, as views of theta."""
+
+    def __init__(self, parameters: Mapping[str, Parameter], theta: Array) -> None:
+        self._parameters, self._theta = parameters, theta
+
+    def __getitem__(self, name: str) -> Array:
+        p = self._parameters[name]
+        return self._theta[p.offset : p.offset + p.size].reshape(p.shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    numbers = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
+        raise ShapeError("the input shape is a number of features, or a shape", got=repr(shape), expected="784 or (1, 28, 28)")
+    return tuple(int(n) for n in numbers)
+
+
+def _fans(parameter: Parameter) -> tuple[int, int]:
+    """What a unit reads and what reads an input: W is (n_out, n_in, ...)."""
+    if len(parameter.shape) < 2:
+        return parameter.size, parameter.size
+    field = parameter.size // (parameter.shape[0] * parameter.shape[1])
+    return parameter.shape[1] * field, parameter.shape[0] * field
+
+
+def _chosen(out: Array) -> Array:
+    """The class each row of raw outputs stands for."""
+    return (out[:, 0] > 0).astype(np.int64) if out.shape[1] == 1 else out.argmax(axis=1)
+
+
+def _answers(rows: Array) -> Array:
+    return (rows[:, 0] > 0.5).astype(np.int64) if rows.shape[1] == 1 else rows.argmax(axis=1)
+
+
+def _same_length(X: Array, y: Array) -> None:
+    if len(X) != len(y):
+        raise ShapeError("X and y have different numbers of rows", got=f"{len(X)} and {len(y)}", expected="as many")
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.config() if isinstance(value, Part) else value for key, value in config.items()}
+
+
+def _rebuild(config: dict[str, Any], theta: Array, scaler: Scaler | None, history: History) -> Network:
+    net = Network.from_config(config)
+    net.theta[:] = theta
+    net.scaler, net.history = scaler, history
+    return net

@@ -1,0 +1,123 @@
+"""The objective: the mean loss over a training set as a function of theta, with exact derivatives.
+
+    value(theta)       C(theta) = mean_s w_s L(z(x_s; theta), y_s)
+    gradient(theta)    dC/dtheta, by backpropagation
+    hvp(theta, v)      (d2C/dtheta2) v, by the R-operator (Pearlmutter, 1994): two passes, no differences
+    hessian(theta)     d2C/dtheta2, column by column
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.cpu import Machine, resolve_threads
+from fastnn.errors import ShapeError
+from fastnn.graph import Graph
+from fastnn.ops import LossOp
+from fastnn.plan import build_plan
+
+__all__ = ["Objective"]
+
+Array = NDArray[Any]
+
+
+class Objective:
+    """Asks one data set for value, gradient, Hessian-vector products and Hessian; layers such as dropout are off.
+
+    `n` is the number of parameters. Arrays come in the network's dtype, float64 for solvers that need the digits.
+
+    >>> import fastnn as fnn, numpy as np
+    >>> net = fnn.Network(1, [fnn.Dense(1)], dtype="float64")
+    >>> C = net.objective([[1.0], [2.0]], [2.0, 4.0], loss="squared_error")
+    >>> theta = np.array([1.0, 0.0])               # z = 1 x + 0, errors -1 and -2
+    >>> C.value(theta), C.gradient(theta)
+    (1.25, array([-2.5, -1.5]))
+    >>> C.hessian(theta)
+    array([[2.5, 1.5],
+           [1.5, 1. ]])
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        dtype: str,
+        X: Array,
+        y: Array,
+        loss: LossOp,
+        weights: Array | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.n = graph.n_parameters
+        self._graph, self._dtype, self._loss, self._threads = graph, dtype, loss, threads
+        self._data = {"X": X, "y": y} | ({} if weights is None else {"weights": weights})
+        self._theta, self._g, self._v, self._hv = (np.zeros(self.n, dtype) for _ in range(4))
+        self._machines: dict[str, Machine] = {}
+
+    def value(self, theta: ArrayLike) -> float:
+        """C(theta)."""
+        machine = self._run("value", theta)
+        return float(machine.total[0])
+
+    def gradient(self, theta: ArrayLike) -> Array:
+        """dC/dtheta, shape (n,)."""
+        self._run("gradient", theta)
+        return self._g.copy()
+
+    def hvp(self, theta: ArrayLike, v: ArrayLike) -> Array:
+        """(d2C/dtheta2) v, shape (n,). CapabilityError where an op, an activation or the loss has no second derivative."""
+        self._v[:] = self._flat(v, "v")
+        self._run("hvp", theta)
+        return self._hv.copy()
+
+    def hessian(self, theta: ArrayLike) -> Array:
+        """d2C/dtheta2, shape (n, n), made symmetric; n Hessian-vector products."""
+        H = np.empty((self.n, self.n), self._dtype)
+        v = np.zeros(self.n, self._dtype)
+        for k in range(self.n):
+            v[k] = 1
+            H[k] = self.hvp(theta, v)
+            v[k] = 0
+        symmetric: Array = (H + H.T) / 2
+        return symmetric
+
+    def check(self, needs: tuple[str, ...]) -> None:
+        """CapabilityError now, in place of later, for what the network cannot give."""
+        for need in needs:
+            self._machine("hvp" if need == "hessian" else need)
+
+    def close(self) -> None:
+        """Let the threads go, if there are any."""
+        for machine in self._machines.values():
+            machine.close()
+
+    def _run(self, mode: str, theta: ArrayLike) -> Machine:
+        self._theta[:] = self._flat(theta, "theta")
+        machine = self._machine(mode)
+        machine.total[0] = 0.0
+        machine.run()
+        return machine
+
+    def _flat(self, vector: ArrayLike, name: str) -> Array:
+        array = np.asarray(vector)
+        if array.shape != (self.n,):
+            raise ShapeError(f"{name} is not a vector of all parameters", got=array.shape, expected=(self.n,))
+        return array
+
+    def _machine(self, mode: str) -> Machine:
+        if mode not in self._machines:
+            X = self._data["X"]
+            plan = build_plan(
+                self._graph, len(X), self._dtype, mode, loss=self._loss, weighted="weights" in self._data
+            )
+            machine = Machine(plan, threads=resolve_threads(self._threads, plan))
+            out = plan.externals.get("out")
+            arrays = {"theta": self._theta, "g": self._g, "v": self._v, "hv": self._hv, **self._data}
+            if out is not None:
+                arrays["out"] = np.empty(out.shape, self._dtype)
+            for name, array in arrays.items():
+                machine.bind(name, array)
+            self._machines[mode] = machine
+        return self._machines[mode]

@@ -1,0 +1,25 @@
+"""Ops: the mathematics of nodes, each given once as bodies (the work for one element) that run on every device."""
+
+from fastnn.ops.activate import Activate
+from fastnn.ops.affine import Affine
+from fastnn.ops.dropout import Dropout
+from fastnn.ops.join import Add, Concatenate
+from fastnn.ops.kernel import Kernel
+from fastnn.ops.loss import LossOp
+from fastnn.ops.op import NodeBuffers, Op
+from fastnn.ops.reshape import Flatten
+from fastnn.ops.rowwise import RowActivate
+
+__all__ = [
+    "Activate",
+    "Add",
+    "Affine",
+    "Concatenate",
+    "Dropout",
+    "Flatten",
+    "Kernel",
+    "LossOp",
+    "NodeBuffers",
+    "Op",
+    "RowActivate",
+]

@@ -1,0 +1,58 @@
+"""What a layer sees of the network while it builds: parameters under its own name, ops, activations, layers inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastnn.contracts import Activation, RowActivation
+from fastnn.graph import Node, Parameter
+from fastnn.ops import Activate, Op, RowActivate
+from fastnn.registry import registry
+
+if TYPE_CHECKING:
+    from fastnn.network import Network
+
+__all__ = ["Scope"]
+
+
+class Scope:
+    """The network as a layer called `name` sees it. `number` counts the layers before it."""
+
+    def __init__(self, network: Network, name: str, number: int) -> None:
+        self._network, self.name, self.number = network, name, number
+        self._nodes = 0
+
+    def parameter(self, name: str, shape: Sequence[int], initializer: Any = "zeros") -> Parameter:
+        """A parameter `<layer>/<name>`, a view of theta; its first values come from the initializer (name or object)."""
+        return self._network.graph.add_parameter(
+            f"{self.name}/{name}", shape, registry.get("initializer", initializer)
+        )
+
+    def op(self, op: str | Op, *nodes: Node, parameters: Sequence[Parameter] = (), **attributes: Any) -> Node:
+        """An op, by its registered name or as an object, applied to nodes and parameters."""
+        found: Op = registry.get("op", op)
+        name = self.name if self._nodes == 0 else f"{self.name}/{found.name}"
+        return self._add(name, found, nodes, parameters, attributes)
+
+    def activate(self, activation: Any, node: Node) -> Node:
+        """The activation (name or object) of a node; the identity adds nothing."""
+        found: Activation | RowActivation = registry.get("activation", activation)
+        if found.name == "identity":
+            return node
+        op: Op = Activate(found) if isinstance(found, Activation) else RowActivate(found)
+        name = self.name if self._nodes == 0 else f"{self.name}/{found.name}"
+        return self._add(name, op, (node,), (), {})
+
+    def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
+        """A layer inside this one, under `<layer>/<name>`."""
+        inner = Scope(self._network, f"{self.name}/{name}", self.number)
+        self._nodes += 1
+        built: Node = registry.get("layer", layer)(inner, *nodes)
+        return built
+
+    def _add(
+        self, name: str, op: Op, nodes: Sequence[Node], parameters: Sequence[Parameter], attributes: dict[str, Any]
+    ) -> Node:
+        self._nodes += 1
+        return self._network.graph.apply(name, op, nodes, parameters, attributes)

@@ -1,0 +1,174 @@
+"""Who runs an epoch: a rule inside the compiled loop, or a solver that asks the objective."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.contracts import Loss, Rule
+from fastnn.cpu import Machine, resolve_threads
+from fastnn.errors import CapabilityError
+from fastnn.inputs import Targets
+from fastnn.objective import Objective
+from fastnn.ops import LossOp
+from fastnn.ops.update import update_kernel
+from fastnn.plan import build_plan
+from fastnn.registry import registry
+
+if TYPE_CHECKING:
+    from fastnn.network import Network
+
+__all__ = ["RuleTrainer", "SolverTrainer", "TrainingSet"]
+
+Array = NDArray[Any]
+Moved = Callable[[int, float], None]
+Outcome = tuple[float, float | None, int | None]
+"""Mean loss of the epoch, last learning rate, number of the step whose loss was not finite (None: all were)."""
+
+CALL_SECONDS = 0.05
+"""How long one compiled call may keep Python waiting."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows, targets and weights as the engine reads them; `held` is what validation looks at."""
+
+    X: Array
+    targets: Targets
+    weights: Array | None
+    held: Any
+
+
+class RuleTrainer:
+    """Whole epochs in compiled calls of about 50 ms; nothing is allocated in a step."""
+
+    uses_order = True
+
+    def __init__(
+        self, net: Network, rule: Rule, loss: Loss, data: TrainingSet, batch: int, threads: int | None
+    ) -> None:
+        self.net, self.rule, self.loss, self.data, self.batch = net, rule, loss, _checked(net, loss, data), batch
+        n = len(data.X)
+        self.steps = -(-n // batch)
+        self.rest = n % batch
+        self.schedule = registry.get("schedule", rule.schedule)
+        self.good: Array | None = None
+        kernel = update_kernel(rule)
+        settings = {name: float(value) for name, value in rule.settings.items() if name in kernel.reals}
+        op = LossOp(loss, data.targets.kind)
+
+        def plan(rows: int) -> Any:
+            return build_plan(
+                net.graph, rows, net.dtype, "gradient", loss=op, training=True, gather=True,
+                weighted=data.weights is not None, update=(kernel, settings),
+            )  # fmt: skip
+
+        full = plan(batch)
+        last = plan(self.rest) if self.rest else None
+        self.machine = Machine(full, last, resolve_threads(threads, full))
+        self.order = np.arange(n, dtype=np.int64)
+        self.g = np.zeros_like(net.theta)
+        self.states = {name: np.zeros_like(net.theta) for name in rule.state}
+        arrays = {"theta": net.theta, "g": self.g, "X": data.X.reshape(n, -1), "y": data.targets.array, "order": self.order}
+        arrays |= {f"{name}_": state for name, state in self.states.items()}
+        if data.weights is not None:
+            arrays["weights"] = data.weights
+        for name, array in arrays.items():
+            self.machine.bind(name, array)
+        self.machine.full_steps(n)
+        self._chunk = 8
+
+    def epoch(self, order: Array | None, step: int, epochs: int, seed: int, moved: Moved) -> Outcome:
+        """One pass over the training set, from step number `step` on."""
+        machine, n = self.machine, len(self.data.X)
+        self.order[:] = np.arange(n) if order is None else order
+        machine.seed(seed)
+        etas = self.schedule.rates(
+            self.rule.settings["eta"], np.arange(step, step + self.steps), steps=self.steps * epochs, epoch_steps=self.steps
+        )
+        full = self.steps - (1 if self.rest else 0)
+        summed, done = 0.0, 0
+        while done < self.steps:
+            end = full if done < full else self.steps  # a call ends where batches become smaller: its losses have one weight
+            count = min(self._chunk, end - done)
+            self.good = self.net.theta.copy()
+            machine.total[0] = 0.0
+            start = time.perf_counter()
+            finished = machine.run_steps(done, etas[done : done + count], step + done)
+            seconds = time.perf_counter() - start
+            if machine.bad[0]:
+                machine.bad[0] = 0
+                return math.nan, None, step + done + finished
+            summed += machine.total[0] * (self.batch if done < full else self.rest)
+            done += count
+            moved(done, summed / min(done * self.batch, n))
+            self._chunk = max(1, min(int(count * CALL_SECONDS / max(seconds, 1e-6)), 4 * self._chunk))
+        return summed / n, float(etas[-1]), None
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """The optimizer's state, for a checkpoint."""
+        return dict(self.states), {}
+
+    def restore(self, tensors: Mapping[str, Array], record: Mapping[str, Any]) -> None:
+        for name, array in self.states.items():
+            array[:] = tensors[name]
+
+    def close(self) -> None:
+        self.machine.close()
+
+
+class SolverTrainer:
+    """One step of the solver an epoch, on the whole training set."""
+
+    uses_order = False
+
+    def __init__(self, net: Network, solver: Any, loss: Loss, data: TrainingSet, threads: int | None) -> None:
+        self.net, self.solver, self.loss, self.data = net, solver, loss, _checked(net, loss, data)
+        self.steps, self.batch = 1, len(data.X)
+        op = LossOp(loss, data.targets.kind)
+        self.objective = Objective(net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads)
+        try:
+            self.objective.check(tuple(solver.needs))
+        except CapabilityError as error:
+            needs = ", ".join(solver.needs)
+            raise CapabilityError(f"{solver.name} needs {needs}, but {error.what}", hint=error.hint) from None
+        self.good: Array | None = None
+        self._state = solver.start(net.theta)
+
+    def epoch(self, order: Array | None, step: int, epochs: int, seed: int, moved: Moved) -> Outcome:
+        """One step; the loss is that of the parameters after it."""
+        self.good = self.net.theta.copy()
+        self._state = self.solver.step(self.objective, self.net.theta, self._state)
+        loss = self.objective.value(self.net.theta)
+        moved(1, loss)
+        return loss, None, None if math.isfinite(loss) else step
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """The solver's state: its arrays, and its numbers."""
+        state = self._state if isinstance(self._state, Mapping) else {}
+        arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+        return arrays, {name: value for name, value in state.items() if name not in arrays}
+
+    def restore(self, tensors: Mapping[str, Array], record: Mapping[str, Any]) -> None:
+        if isinstance(self._state, Mapping):
+            self._state = {**self._state, **record, **tensors}
+
+    def close(self) -> None:
+        self.objective.close()
+
+
+def _checked(net: Network, loss: Loss, data: TrainingSet) -> TrainingSet:
+    """Held-out rows converted as the training rows are, by the network that is being trained."""
+    if data.held is None:
+        return data
+    from fastnn.inputs import as_targets
+
+    X, y = data.held
+    targets = as_targets(y, loss, net.output_shape, net.dtype, data.targets.classes)
+    return TrainingSet(data.X, data.targets, data.weights, (net._rows(X), targets))

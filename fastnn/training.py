@@ -1,0 +1,258 @@
+"""fit: data checked once, names resolved once, and whole epochs run in compiled code.
+
+A rule runs inside the compiled loop: Python sees it again about every 50 ms, to move the progress bar, to hear Ctrl-C and to notice a loss that
+is no longer finite. A solver asks the objective, one step an epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import inputs, scaling
+from fastnn.callbacks import Callback, Callbacks
+from fastnn.contracts import Rule
+from fastnn.errors import DataError, DivergedError, SettingError, ShapeError
+from fastnn.history import History
+from fastnn.progress import Progress
+from fastnn.registry import registry
+from fastnn.trainers import RuleTrainer, SolverTrainer, TrainingSet
+
+if TYPE_CHECKING:
+    from fastnn.network import Network
+
+__all__ = ["Run", "fit"]
+
+_SHUFFLE, _HOLD_OUT = 2, 1  # streams of random numbers under the fit's seed
+
+
+def fit(
+    net: Network,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: Any = None,
+    optimizer: Any = "adam",
+    epochs: int = 10,
+    batch_size: int = 32,
+    validation: float | tuple[ArrayLike, ArrayLike] = 0.0,
+    seed: int | None = None,
+    shuffle: bool = True,
+    threads: int | None = None,
+    callbacks: Callback | Iterable[Callback] = (),
+    verbose: bool | int = True,
+    scale: str | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
+    resume: Any = None,
+    **settings: Any,
+) -> History:
+    """Train `net` in place and return the history, one row an epoch.
+
+    X             (rows, *input_shape) real numbers
+    y             class labels (rows,), or rows as wide as the output; (rows,) will do for one output
+    loss          name or object; without one, cross_entropy for labels and squared_error for values
+    optimizer     name or object (a rule, or a solver such as newton); its settings may follow by keyword: eta=0.05
+    validation    share of the rows to hold out (chosen by the seed), or (X, y)
+    seed          of shuffling, holding out and dropout; the network's own by default
+    shuffle       a new order of the rows in every epoch
+    threads       how many; the result is the same for any number, bit for bit. None: as many as pay off
+    scale         "standardise" or "min_max": fitted on the training rows, kept with the network
+    sample_weight, class_weight   weights of rows, and of labels ({label: weight} or "balanced")
+    resume        path of a Checkpoint: go on where it was written
+    verbose       True: progress bar; False: silence
+
+    Ctrl-C ends training and keeps the network as it is; `history.stopped` says so. A loss that is not finite raises DivergedError and puts back the last
+    parameters that were good.
+    """
+    epochs = _count("epochs", epochs, least=0)
+    seed = net.seed if seed is None else int(seed)
+    chosen = net._loss(loss, y)
+    rule = _optimizer(optimizer, settings)
+    X, y, weights, held = _split(net, X, y, sample_weight, validation, seed)
+    net.features = inputs.column_names(X)
+    if scale is not None:
+        net.scaler = scaling.make(scale, inputs.as_rows(X, net.input_shape, "float64"))
+    elif resume is None:
+        net.scaler = None
+    targets = inputs.as_targets(y, chosen, net.output_shape, net.dtype)
+    net.loss, net.classes = chosen, targets.classes
+    run = Run(net, rule, epochs, seed, shuffle, Callbacks(callbacks))
+    if resume is not None:
+        from fastnn import storage
+
+        tensors, record = storage.load_checkpoint(resume, net)
+        net.classes = targets.classes
+    rows = net._rows(X)
+    data = TrainingSet(rows, targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
+    if len(rows) == 0:
+        raise DataError("there are no rows to train on", got=f"X.shape = {rows.shape}", expected="one row or more")
+    progress = Progress(verbose, epochs, 1)
+    progress.start()
+    try:
+        if isinstance(rule, Rule):
+            batch = len(rows) if rule.full_batch else min(_count("batch_size", batch_size), len(rows))
+            run.trainer = RuleTrainer(net, rule, chosen, data, batch, threads)
+        else:
+            run.trainer = SolverTrainer(net, rule, chosen, data, threads)
+        if resume is not None:
+            run.restore(tensors, record)
+        run.train(progress)
+    finally:
+        progress.stop(run.history.stopped)
+    net.history = run.history
+    return run.history
+
+
+class Run:
+    """One fit in progress: what callbacks see.
+
+    epoch counts finished epochs, step finished steps; `stop(reason)` ends the fit after this epoch; `state()` is what a checkpoint keeps.
+    """
+
+    trainer: RuleTrainer | SolverTrainer
+
+    def __init__(self, net: Network, optimizer: Any, epochs: int, seed: int, shuffle: bool, callbacks: Callbacks) -> None:
+        self.net, self.optimizer, self.epochs, self.seed, self.shuffle = net, optimizer, epochs, seed, shuffle
+        self.callbacks = callbacks
+        self.history = History()
+        self.epoch = self.step = 0
+
+    @property
+    def n_samples(self) -> int:
+        """Rows in the training set."""
+        return len(self.trainer.data.X)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates of the parameters in one epoch."""
+        return self.trainer.steps
+
+    def stop(self, reason: str) -> None:
+        """End the fit after this epoch."""
+        self.history.stopped = reason
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All that is needed to go on: (tensors, record)."""
+        tensors, record = self.callbacks.state()
+        own, about = self.trainer.state()
+        tensors = {**tensors, **{f"optimizer/{name}": array for name, array in own.items()}}
+        fit = {"epoch": self.epoch, "step": self.step, "seed": self.seed, "batch": self.trainer.batch, "n": self.n_samples}
+        record = {"fit": fit, "optimizer": self.optimizer.name, "solver": about, "callbacks": record, "history": list(self.history)}
+        return tensors, record
+
+    def restore(self, tensors: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken; SettingError where the fit is another one."""
+        fit = record["fit"]
+        mine = {"optimizer": self.optimizer.name, "seed": self.seed, "batch": self.trainer.batch, "n": self.n_samples}
+        theirs = {"optimizer": record["optimizer"], **{name: fit[name] for name in ("seed", "batch", "n")}}
+        if mine != theirs:
+            raise SettingError("the checkpoint belongs to another fit", got=theirs, expected=mine)
+        own = {n.removeprefix("optimizer/"): a for n, a in tensors.items() if n.startswith("optimizer/")}
+        self.trainer.restore(own, record["solver"])
+        self.callbacks.restore(dict(tensors), dict(record["callbacks"]))
+        self.epoch, self.step = int(fit["epoch"]), int(fit["step"])
+        self.history = History(record["history"])
+
+    def train(self, progress: Progress) -> None:
+        """Run the epochs that are left; Ctrl-C ends them."""
+        self.callbacks.on_train_begin(self)
+        try:
+            while self.epoch < self.epochs and self.history.stopped is None:
+                self._one_epoch(progress)
+        except KeyboardInterrupt:
+            self.history.stopped = "interrupted"
+        finally:
+            self.trainer.close()
+        self.callbacks.on_train_end(self)
+
+    def _one_epoch(self, progress: Progress) -> None:
+        self.callbacks.on_epoch_begin(self)
+        order = None
+        if self.shuffle and self.trainer.uses_order:
+            order = np.random.default_rng([self.seed % 2**32, _SHUFFLE, self.epoch]).permutation(self.n_samples)
+        start = time.perf_counter()
+        good = self.net.theta.copy()
+
+        def moved(done: int, loss: float) -> None:
+            progress.update(self.epoch, done / self.trainer.steps, loss)
+
+        loss, eta, bad_step = self.trainer.epoch(order, self.step, self.epochs, self.seed, moved)
+        if bad_step is not None:
+            raise self._diverged(bad_step, good)
+        seconds = time.perf_counter() - start
+        self.epoch += 1
+        self.step += self.trainer.steps
+        row = {"epoch": self.epoch, "loss": loss}
+        if self.trainer.data.held is not None:
+            rows, targets = self.trainer.data.held
+            scores = self.net.scores(rows, targets, self.trainer.loss)
+            row |= {f"validation_{name}": value for name, value in scores.items()}
+        if eta is not None:
+            row["eta"] = eta
+        row |= {"seconds": seconds, "samples_per_second": self.n_samples / max(seconds, 1e-9)}
+        self.history.append(row)
+        progress.epoch_end(row)
+        self.callbacks.on_epoch_end(self, row)
+
+    def _diverged(self, step: int, good: Any) -> DivergedError:
+        if not np.isfinite(self.net.theta).all():
+            self.net.theta[:] = good if self.trainer.good is None else self.trainer.good
+        return DivergedError(
+            f"the loss is not finite at step {step} (epoch {self.epoch + 1})",
+            got=f"optimizer {self.optimizer!r}",
+            hint="a smaller eta, scale='standardise', or another loss; the last finite parameters were put back",
+        )
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise SettingError(f"{name} is not a whole number", got=repr(value), expected=f"{least} or more")
+    return int(value)
+
+
+def _optimizer(optimizer: Any, settings: Mapping[str, Any]) -> Any:
+    try:
+        return registry.get("optimizer", optimizer, **settings)
+    except SettingError as error:
+        known = set(fit.__kwdefaults__ or {})
+        wrong = [name for name in settings if f"{name!r}" in error.what]
+        if wrong:
+            from fastnn.errors import did_you_mean
+
+            near = did_you_mean(wrong[0], known)
+            if near:
+                raise SettingError(f"fit has no argument {wrong[0]!r}{near}", expected=error.expected) from None
+        raise
+
+
+def _split(
+    net: Network, X: Any, y: Any, sample_weight: Any, validation: Any, seed: int
+) -> tuple[Any, Any, Any, Any]:
+    """Training rows, and what is held out."""
+    n = len(X) if hasattr(X, "__len__") else 0
+    if hasattr(y, "__len__") and len(y) != n:
+        raise ShapeError("X and y have different numbers of rows", got=f"{n} and {len(y)}", expected="as many")
+    if isinstance(validation, tuple):
+        if len(validation) != 2:
+            raise SettingError("validation is a share or a pair (X, y)", got=f"{len(validation)} things")
+        return X, y, sample_weight, validation
+    if not isinstance(validation, (int, float)) or not 0 <= validation < 1:
+        raise SettingError("validation is a share of the rows, or (X, y)", got=repr(validation), expected="0 <= share < 1")
+    count = round(validation * n)
+    if count == 0:
+        return X, y, sample_weight, None
+    if count == n:
+        raise DataError("holding out leaves no rows to train on", got=f"{n} rows, share {validation}")
+    order = np.random.default_rng([seed % 2**32, _HOLD_OUT]).permutation(n)
+    held, kept = np.sort(order[:count]), np.sort(order[count:])
+    weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
+    return _take(X, kept), _take(y, kept), weights, (_take(X, held), _take(y, held))
+
+
+def _take(values: Any, rows: Any) -> Any:
+    return values.iloc[rows] if hasattr(values, "iloc") else np.asarray(values)[rows]
