@@ -112,9 +112,14 @@ class Callbacks(Callback):
 
 
 class _Monitor:
-    """Watches one number of the rows and says when it is better than ever before."""
+    """Watches one number of the rows and says when it is better than ever before.
 
-    def __init__(self, name: str, mode: str, min_delta: float = 0.0) -> None:
+    `mode` "min": less is better; "max": more is; None: more for an accuracy or R2, less for all others.
+    """
+
+    def __init__(self, name: str, mode: str | None, min_delta: float = 0.0) -> None:
+        if mode is None:
+            mode = "max" if name.endswith(("accuracy", "r2")) else "min"
         if mode not in ("min", "max"):
             raise SettingError(f"unknown mode {mode!r}", expected="'min' or 'max'")
         if not min_delta >= 0:
@@ -154,7 +159,7 @@ class EarlyStopping(Callback):
         monitor: str = "validation_loss",
         patience: int = 5,
         min_delta: float = 0.0,
-        mode: str = "min",
+        mode: str | None = None,
         restore_best: bool = True,
     ) -> None:
         if not patience >= 1:
@@ -207,7 +212,9 @@ class Checkpoint(Callback):
     one step: an interrupted write leaves the older one.
     """
 
-    def __init__(self, path: Any, every: int = 1, monitor: str | None = None, mode: str = "min") -> None:
+    def __init__(
+        self, path: Any, every: int = 1, monitor: str | None = None, mode: str | None = None
+    ) -> None:
         if not every >= 1:
             raise SettingError("every is a number of epochs", got=every, expected="1 or more")
         self.path, self.every = str(path), int(every)

@@ -103,7 +103,7 @@ class Progress:
         self._compiling = CompileMessages(self.message, self._passing if self._bar is not None else None)
         self._compiling.__enter__()
 
-    def update(self, epoch: int, steps: int, loss: float) -> None:
+    def update(self, epoch: int, steps: float, loss: float) -> None:
         """`steps` steps of epoch number `epoch` (from 0) are done, with this mean loss so far."""
         if self._bar is None:
             if self._compiling is not None:

@@ -68,7 +68,8 @@ def test_without_restore_best_the_last_parameters_stay():
 @pytest.mark.parametrize(
     ("settings", "values", "epoch"),
     [
-        ({"mode": "max", "monitor": "accuracy"}, [0.5, 0.6, 0.55, 0.9], 3),
+        ({"mode": "max"}, [0.5, 0.6, 0.55, 0.9], 3),
+        ({"monitor": "validation_accuracy"}, [0.5, 0.6, 0.55, 0.9], 3),  # more is better
         ({"min_delta": 0.2}, [1.0, 0.9, 0.1], 2),
         ({"min_delta": 0.05}, [1.0, 0.9, 0.8], 3),
         ({}, [1.0, 1.0, 0.5], 2),  # as good is not better
