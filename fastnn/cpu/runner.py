@@ -12,7 +12,7 @@ from numba import njit
 from fastnn.compile import Unit
 from fastnn.cpu.program import TABLE_COLUMNS
 from fastnn.cpu.team import meet
-from fastnn.cpu.vector import call_kernel, pointer
+from fastnn.cpu.vector import call_kernel, flush_denormals, pointer, restore_mode
 
 __all__ = ["FRAME", "RUN_WORDS", "run_steps", "runner"]
 
@@ -44,6 +44,7 @@ def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
     bad = pointer(f[15], np.int64)
     r[2] = f[14]
     r[4] = f[17] + t * f[18]
+    mode = flush_denormals()
     phase, done = 0, 0
     for s in range(f[9]):
         number = f[8] + s
@@ -66,6 +67,7 @@ def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
             phase += 1
             meet(f[6], team, phase, f[7])
         done += 1
+    restore_mode(mode)
     if t == 0:
         f[19] = done
 

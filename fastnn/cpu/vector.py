@@ -162,3 +162,72 @@ def bits_from_real(typing_context: Any, value: Any) -> Any:
         return builder.bitcast(arguments[0], _INT64)
 
     return types.int64(types.float64), codegen
+
+
+_X86_FLUSH = 0x8040
+"""MXCSR: flush results to zero (bit 15) and take denormal operands for zero (bit 6)."""
+_ARM_FLUSH = 1 << 24
+"""FPCR: flush to zero."""
+
+
+@intrinsic
+def flush_denormals(typing_context: Any) -> Any:
+    """Let this thread take numbers below 1e-38 (float32) for zero; gives the mode it had, for `restore_mode`.
+
+    Momentum that dies away ends in denormal numbers, which cost a hundred cycles each: MNIST ran at half speed after one epoch.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        triple = builder.module.triple
+        if "x86" in triple:
+            old = _x86_mode(builder)
+            _set_x86_mode(builder, builder.or_(old, ir.IntType(32)(_X86_FLUSH)))
+            return builder.zext(old, _INT64)
+        if "aarch64" in triple or "arm64" in triple:
+            get = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_INT64, []), "llvm.aarch64.get.fpcr")
+            old = builder.call(get, [])
+            _set_arm_mode(builder, builder.or_(old, _INT64(_ARM_FLUSH)))
+            return old
+        return _INT64(0)
+
+    return types.int64(), codegen
+
+
+@intrinsic
+def restore_mode(typing_context: Any, mode: Any) -> Any:
+    """Back to the mode that `flush_denormals` gave."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        triple = builder.module.triple
+        if "x86" in triple:
+            _set_x86_mode(builder, builder.trunc(arguments[0], ir.IntType(32)))
+        elif "aarch64" in triple or "arm64" in triple:
+            _set_arm_mode(builder, arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+def _x86_mode(builder: Any) -> Any:
+    place = cgutils.alloca_once(builder, ir.IntType(32))
+    _x86_mode_call(builder, "llvm.x86.sse.stmxcsr", place)
+    return builder.load(place)
+
+
+def _set_x86_mode(builder: Any, mode: Any) -> None:
+    place = cgutils.alloca_once(builder, ir.IntType(32))
+    builder.store(mode, place)
+    _x86_mode_call(builder, "llvm.x86.sse.ldmxcsr", place)
+
+
+def _x86_mode_call(builder: Any, name: str, place: Any) -> None:
+    byte_pointer = ir.IntType(8).as_pointer()
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [byte_pointer]), name)
+    builder.call(function, [builder.bitcast(place, byte_pointer)])
+
+
+def _set_arm_mode(builder: Any, mode: Any) -> None:
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [_INT64]), "llvm.aarch64.set.fpcr"
+    )
+    builder.call(function, [mode])
