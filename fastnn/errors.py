@@ -97,16 +97,21 @@ class PluginWarning(UserWarning):
 def did_you_mean(name: object, names: Iterable[str]) -> str:
     """The words "; did you mean 'a' or 'b'?" with near misses of `name`, or nothing.
 
-    >>> did_you_mean("etha", ["eta", "beta", "epsilon"])
-    "; did you mean 'eta' or 'beta'?"
+    >>> did_you_mean("beta", ["eta", "beta1", "beta2", "epsilon"])
+    "; did you mean 'beta1' or 'beta2'?"
     >>> did_you_mean("x", ["epsilon"])
     ''
     """
     lower: dict[str, str] = {}
     for known in names:
         lower.setdefault(known.lower(), known)
-    near = difflib.get_close_matches(str(name).lower(), list(lower), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(lower[match]) for match in near)}?" if near else ""
+    word = str(name).lower()
+    near = difflib.get_close_matches(word, list(lower), n=3, cutoff=0.6)
+    if not near:
+        return ""
+    best = difflib.SequenceMatcher(None, near[0], word).ratio()
+    close = sorted(n for n in near if difflib.SequenceMatcher(None, n, word).ratio() > best - 0.03)
+    return f"; did you mean {' or '.join(repr(lower[match]) for match in close)}?"
 
 
 def need_extra(module: str, extra: str) -> ModuleType:
