@@ -47,12 +47,10 @@ class Machine:
         self._etas = np.zeros(1, np.float64)
         self._frame = np.zeros(len(FRAME), np.int64)
         self._bound: dict[str, Array] = {}
-        for name, array in (("arena", self._arena), ("zeros", self._zeros), ("total", self.total), ("bad", self.bad)):
+        ones = np.ones(plan.batch, plan.dtype)  # weights where there are none; outside the arena, which both plans write to
+        own = {"arena": self._arena, "zeros": self._zeros, "ones": ones, "total": self.total, "bad": self.bad}
+        for name, array in own.items():
             self.bind(name, array)
-        for program in self.programs:
-            for ones in program.plan.ones:
-                start = ones.offset * ones.itemsize
-                self._arena[start : start + ones.bytes].view(plan.dtype)[:] = 1
         self._fill_frame()
         self._runner = runner()
         self._frame_address = self._frame.ctypes.data

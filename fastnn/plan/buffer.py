@@ -1,6 +1,6 @@
 """A buffer: a named run of numbers that instructions read and write, somewhere in memory that the device provides.
 
-    space      theta, g, v, hv (the flat vectors), arena (placed by the plan), or the name of something bound at run time (X, y, out, ...)
+    space      theta, g, v, hv (the flat vectors), arena (placed by the plan), or the name of something bound at run time (X, y, out, ones, ...)
     shape      with the batch in front where `batched`
     offset     in elements from the start of the space (arena: set by `place_buffers`)
 """
@@ -36,7 +36,6 @@ class Buffer:
         self._offset = offset
         self.root: Buffer = root.root if root is not None else self
         self.written = False
-        self.constant = False
 
     @property
     def offset(self) -> int:

@@ -74,7 +74,6 @@ class _Builder:
         self.instructions: list[Instruction] = []
         self.gradients: list[Instruction] = []
         self.externals: dict[str, Buffer] = {}
-        self.ones: list[Buffer] = []
         self.views: dict[tuple[str, str], Buffer] = {}
         self.values: dict[int, Buffer] = {}
         self.tangents: dict[int, Buffer] = {}
@@ -126,11 +125,9 @@ class _Builder:
         self.instructions += self.gradients
         if update is not None:
             self._update(*update)
-        arena = place_buffers(self.instructions, self.ones)
+        arena = place_buffers(self.instructions)
         mark_meetings(self.instructions)
-        return Plan(
-            self.graph, self.batch, self.dtype, self.mode, self.instructions, arena, self.externals, self.ones
-        )
+        return Plan(self.graph, self.batch, self.dtype, self.mode, self.instructions, arena, self.externals)
 
     def _input(self) -> None:
         shape = (self.batch, *self.graph.input.shape)
@@ -226,9 +223,7 @@ class _Builder:
         row = output_shape[1:] if kind == "row" else ()
         dtype = self.dtype if kind == "row" else "int64"
         if not self.weighted:
-            weights = self._arena("ones", (self.batch,))
-            weights.constant = True
-            self.ones.append(weights)
+            weights = self._external("ones", (self.batch,))
         elif not self.gather:
             weights = self._external("weights", (self.batch,))
         else:

@@ -61,7 +61,6 @@ class Plan:
     instructions: list[Instruction]
     arena_bytes: int
     externals: dict[str, Buffer] = field(default_factory=dict)
-    ones: list[Buffer] = field(default_factory=list)
 
     @property
     def flops(self) -> int:

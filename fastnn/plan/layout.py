@@ -13,11 +13,11 @@ ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector register."""
 
 
-def place_buffers(instructions: Sequence[Instruction], keep: Sequence[Buffer] = ()) -> int:
+def place_buffers(instructions: Sequence[Instruction]) -> int:
     """Give every buffer of the arena an offset; two may share a place if the last use of one is before the first use of the other.
 
-    Buffers in `keep` hold their place to themselves from the first instruction to the last. Returns the bytes needed. First fit, larger
-    buffers first among those that begin together: within a few per cent of the largest live set on the networks of the tests.
+    Returns the bytes needed. First fit, larger buffers first among those that begin together: within a few per cent of the largest live
+    set on the networks of the tests.
     """
     lives: dict[Buffer, list[int]] = {}
     for index, instruction in enumerate(instructions):
@@ -25,8 +25,6 @@ def place_buffers(instructions: Sequence[Instruction], keep: Sequence[Buffer] = 
             if buffer.root.space == "arena":
                 life = lives.setdefault(buffer.root, [index, index])
                 life[1] = index
-    for buffer in keep:
-        lives[buffer.root] = [-1, len(instructions)]
     placed: list[tuple[int, int, int, int]] = []  # first use, last use, start, end
     total = 0
     for buffer, (first, last) in sorted(lives.items(), key=lambda item: (item[1][0], -item[0].bytes)):
@@ -53,7 +51,7 @@ def mark_meetings(instructions: Sequence[Instruction]) -> None:
     for instruction in instructions:
         touched = []
         for position, buffer in enumerate(instruction.operands):
-            if buffer.root.constant or (buffer.space not in ("arena", *FLAT_VECTORS) and position > 0):
+            if buffer.space not in ("arena", *FLAT_VECTORS) and position > 0:
                 continue
             start = buffer.offset * buffer.itemsize
             by_sample = instruction.result.batched and buffer.batched
