@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fastnn as fnn
 from fastnn.contracts import Solver, class_config
 from fastnn.errors import SettingError
 from fastnn.registry import registry
@@ -268,6 +269,18 @@ def test_a_run_taken_up_from_its_state_is_the_run_not_interrupted(method):
         for _ in range(5):
             state = solver.step(network, halves, state)
     assert halves.tobytes() == whole.tobytes()
+
+
+@each_method
+def test_a_fit_of_the_library_never_raises_the_loss(method):
+    network = Network()
+    net = fnn.Network(2, [fnn.Dense(6, "tanh"), fnn.Dense(1)], dtype="float64", seed=0)
+    before = net.objective(network.X, network.y, loss="squared_error").value(net.theta)
+    settings = {"loss": "squared_error", "optimizer": "newton", "method": method}
+    fitted = net.fit(network.X, network.y, epochs=20, verbose=False, **settings)
+    values = [before, *(row["loss"] for row in fitted)]
+    assert (np.diff(values) <= 0).all()
+    assert values[-1] < 0.9 * values[0]
 
 
 @each_method
