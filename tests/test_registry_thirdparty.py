@@ -101,6 +101,19 @@ show(
     assert found["same"]
 
 
+def test_an_installed_optimizer_trains_a_network(tmp_path):
+    code = """
+import numpy as np
+X = np.linspace(-1, 1, 64).reshape(-1, 1)
+net = fnn.Network(1, [fnn.Dense(8, "tanh"), fnn.Dense(1)], seed=0)
+history = net.fit(X, X[:, 0] ** 2, loss="squared_error", optimizer="lion", eta=0.003, epochs=60, batch_size=8,
+                  verbose=False)
+show(first=history[0]["loss"], last=history[-1]["loss"])
+"""
+    found = run(install(tmp_path, LION), code)
+    assert found["last"] < 0.1 * found["first"]
+
+
 def setuptools_builds_wheels():
     try:
         version = importlib.metadata.version("setuptools")
