@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--data", help="folder with train-images-idx3-ubyte.gz and the other three files")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--optimizer", default="sgd")
-    parser.add_argument("--eta", type=float, default=0.1)
+    parser.add_argument("--eta", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
