@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from work import fit, network, random_classes
+from .work import fit, network, random_classes
 
 
 class Memory:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from work import digits, fit, network
 
 import fastnn as fnn
+
+from .work import digits, fit, network
 
 SIZES = (64, 32, 10)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from work import fit, network, random_classes
+from .work import fit, network, random_classes
 
 CASES = {
     "2-8-2 batch 4": ((2, 8, 2), 4, 4000, 10),
