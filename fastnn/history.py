@@ -78,9 +78,9 @@ class History(Sequence[Row]):
 
     def plot(self, path: Any = None) -> Any:
         """The learning curve as a matplotlib Figure, saved to `path` if given (needs fastnn[plot])."""
-        from fastnn import plot
+        from fastnn.plot import learning_curve
 
-        return plot.learning_curve(self, path)
+        return learning_curve(self, path)
 
     def to_pandas(self) -> Any:
         """The rows as a pandas DataFrame with the epoch as its index (needs fastnn[tables])."""

@@ -22,7 +22,7 @@ TRAINING, HELD_OUT, INK, FAINT = "#8c9bb0", "#d1495b", "#2e3440", "#d8dee6"
 LABEL = 0.15  # height of a curve's name, of the panel's
 SHOWN = 12  # misread images, at most
 
-__all__ = ["Mistakes", "Predictions", "confusion", "learning_curve", "report"]
+__all__ = ["Mistakes", "Predictions", "check_ending", "confusion", "learning_curve", "report"]
 
 
 @dataclass(frozen=True)
@@ -244,14 +244,20 @@ def _dress(axes: Any) -> None:
     axes.tick_params(colors=INK, labelsize=9, length=0, which="both")
 
 
+def check_ending(path: Any) -> None:
+    """Refuse a path that no picture can be written to; MissingExtraError without matplotlib."""
+    _check_ending(_figure(1, 1), path)
+
+
 def _save(figure: Any, path: Any) -> Any:
-    if path is None:
-        return figure
-    path = Path(path)
-    kinds = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in kinds:
+    if path is not None:
+        _check_ending(figure, path)
+        figure.savefig(path, dpi=160)
+    return figure
+
+
+def _check_ending(figure: Any, path: Any) -> None:
+    if Path(path).suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
         raise SettingError(
             f"no picture can be written to {str(path)!r}", expected="a name that ends in .png, .svg or .pdf"
         )
-    figure.savefig(path, dpi=160)
-    return figure

@@ -31,12 +31,13 @@ class CompileMessages:
     """Says that kernels are compiled, which happens once on a machine, while it happens.
 
     `write(line)` gets whole lines, `show(text)` a passing state ("" ends it). Nothing is said when all is cached.
-    Use it as a context manager.
+    Use it as a context manager. `count` and `seconds` are of all that it heard.
     """
 
     def __init__(self, write: Callable[[str], None], show: Callable[[str], None] | None = None) -> None:
         self._write, self._show = write, show
-        self._count, self._seconds = 0, 0.0
+        self.count, self.seconds = 0, 0.0
+        self._said, self._said_seconds = 0, 0.0
 
     def __enter__(self) -> Self:
         listeners.append(self._heard)
@@ -48,23 +49,25 @@ class CompileMessages:
         self.summarise()
 
     def _heard(self, name: str, seconds: float | None) -> None:
-        if seconds is None:
-            self._count += 1
-            if self._show is not None:
-                self._show(f"compiling for this machine, first use only: kernel {self._count}, {name}")
-            elif self._count == 1:
-                self._write("compiling kernels for this machine (first use only) ...")
-        else:
-            self._seconds += seconds
+        if seconds is not None:
+            self.seconds += seconds
+            return
+        self.count += 1
+        number = self.count - self._said
+        if self._show is not None:
+            self._show(f"compiling kernels for this machine (first use only): {number}, {name}")
+        elif number == 1:
+            self._write("compiling kernels for this machine (first use only) ...")
 
     def summarise(self) -> None:
         """Say how many kernels were compiled since the last summary, if any."""
-        if self._count:
+        count, seconds = self.count - self._said, self.seconds - self._said_seconds
+        if count:
             if self._show is not None:
                 self._show("")
-            kernels = f"{self._count} kernel{'' if self._count == 1 else 's'}"
-            self._write(f"compiled {kernels} for this machine in {self._seconds:.1f} s (first use only)")
-            self._count, self._seconds = 0, 0.0
+            kernels = f"{count} kernel{'' if count == 1 else 's'}"
+            self._write(f"compiled {kernels} for this machine in {seconds:.1f} s (first use only)")
+            self._said, self._said_seconds = self.count, self.seconds
 
 
 class Progress:
@@ -94,10 +97,10 @@ class Progress:
 
             self._console = Console(stderr=True)
         if _is_live(self._console):
-            self._bar = _make_bar(self._console)
+            self._bar = _make_bar(self._console, self.epochs)
             total = self.epochs * self.steps
             self._task = self._bar.add_task(
-                "", total=total, completed=epoch * self.steps, epoch=epoch, epochs=self.epochs, note=""
+                "", total=total, completed=epoch * self.steps, epoch=epoch, note=""
             )
             self._bar.start()
         self._compiling = CompileMessages(self.message, self._passing if self._bar is not None else None)
@@ -145,14 +148,15 @@ class Progress:
         if not self._started:
             return
         self._started = False
+        seconds = clock() - self._begun
         if self._compiling is not None:
             self._compiling.__exit__()
+            seconds = max(0.0, seconds - self._compiling.seconds)  # compiling has its own line
             self._compiling = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
         if self._row is not None:
-            seconds = clock() - self._begun
             head = f"{self._rows} epoch{'' if self._rows == 1 else 's'} in {_duration(seconds)}"
             if reason:
                 head += f", stopped at epoch {self._row['epoch']} of {self.epochs} ({reason})"
@@ -166,7 +170,8 @@ class Progress:
 
     def _passing(self, text: str) -> None:
         if self._bar is not None:
-            self._draw(note=text)
+            self._bar.instead = text
+            self._draw()
 
     def _draw(self, **fields: Any) -> None:
         begun = clock()
@@ -216,11 +221,23 @@ def _is_live(console: Any) -> bool:
     return bool(console.is_terminal and not console.is_dumb_terminal)
 
 
-def _make_bar(console: Any) -> Any:
+def _make_bar(console: Any, epochs: int) -> Any:
     from rich import progress
+    from rich.text import Text
 
-    return progress.Progress(
-        progress.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+    class Bar(progress.Progress):
+        """A bar that can give its place to a passing message."""
+
+        instead = ""
+
+        def get_renderables(self) -> Any:
+            if self.instead:
+                yield Text(self.instead, no_wrap=True, overflow="ellipsis")
+            else:
+                yield self.make_tasks_table(self.tasks)
+
+    return Bar(
+        progress.TextColumn(f"epoch {{task.fields[epoch]:>{len(str(epochs))}}}/{epochs}"),
         progress.BarColumn(bar_width=30),
         progress.TaskProgressColumn(),
         progress.TimeRemainingColumn(compact=True),

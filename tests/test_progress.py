@@ -137,8 +137,8 @@ def test_compiling_is_announced_and_summed_up(terminal, clock):
     shown.stop()
     text = screen.file.getvalue()
     assert text.count("compiled 2 kernels for this machine in 2.5 s (first use only)\n") == 1
-    assert ("kernel 2, adam_float32" in text) == terminal
-    assert ("compiling kernels for this machine (first use only)" in text) != terminal
+    assert ("(first use only): 2, adam_float32" in text) == terminal
+    assert ("compiling kernels for this machine (first use only) ..." in text) != terminal
     assert not listeners
 
 
