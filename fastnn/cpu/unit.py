@@ -49,7 +49,7 @@ def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, .
     texts += [f"{n} = numerics.{n}\n" for n in kernel.body.__code__.co_names if n in numerics.__all__]
     for role, (function, settings) in kernel.functions.items():
         texts += [_jitted(t) for t in typed_source(function, role, settings, kernel.whole_functions | {"i"})]
-    whole = frozenset({"i", "step", "seed", "row", *kernel.wholes})
+    whole = frozenset({"i", "step", "seed", "row", *kernel.wholes}) - set(kernel.reals)
     overwrite = kernel.result if kernel.accumulates and not accumulate else None
     body = typed_source(kernel.body, "body", None, whole, frozenset(kernel.functions), overwrite)
     texts += [_jitted(text) for text in body]
@@ -89,7 +89,11 @@ def _loop(kernel: Kernel, same: tuple[int, ...]) -> str:
         lines.append(f"    {name} = real(real_from_bits(_w[{place}]))")
         place += 1
     arguments = kernel.arguments()
-    lines += [f"    {name} = {text}" for name, text in RUN_VALUES.items() if name in arguments]
+    lines += [
+        f"    {name} = {text}"
+        for name, text in RUN_VALUES.items()
+        if name in arguments and name not in kernel.reals
+    ]
     lines += [
         "    _low, _high = share(_w[0], _t, _team)",
         "    for _i in range(_low * _w[1], _high * _w[1]):",
