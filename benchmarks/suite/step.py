@@ -14,18 +14,19 @@ CASES = {
 
 
 class Step:
-    """A fit of `epochs` epochs of `steps` steps; compiled before."""
+    """A fit of `epochs` epochs of `steps` steps; compiled before; on one thread and on as many as fastnn chooses."""
 
-    params = (list(CASES), ["sgd", "adagrad"], [1, 2])
+    params = (list(CASES), ["sgd", "adagrad"], [1, "chosen"])
     param_names = ("network", "optimizer", "threads")
     version = "1"
 
-    def setup(self, case: str, optimizer: str, threads: int) -> None:
+    def setup(self, case: str, optimizer: str, threads: int | str) -> None:
         sizes, batch, steps, self.epochs = CASES[case]
         self.net = network(*sizes)
         self.X, self.y = random_classes(batch * steps, sizes[0], sizes[-1])
-        self.settings = {"optimizer": optimizer, "batch_size": batch, "shuffle": False, "threads": threads}
+        self.settings = {"optimizer": optimizer, "batch_size": batch, "shuffle": False}
+        self.settings["threads"] = None if threads == "chosen" else threads
         fit(self.net, self.X, self.y, 1, **self.settings)
 
-    def time_fit(self, case: str, optimizer: str, threads: int) -> None:
+    def time_fit(self, case: str, optimizer: str, threads: int | str) -> None:
         fit(self.net, self.X, self.y, self.epochs, **self.settings)
