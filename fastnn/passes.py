@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from typing import Any
 
@@ -23,11 +24,12 @@ KEPT = 8
 
 
 class Passes:
-    """Runs the network forward; `theta` is read where it lies."""
+    """Runs the network forward; `theta` is read where it lies. Threads of the caller take turns: the machines have one memory each."""
 
     def __init__(self, graph: Graph, theta: Array, dtype: str) -> None:
         self._graph, self._theta, self._dtype = graph, theta, dtype
         self._machines: OrderedDict[Any, Machine] = OrderedDict()
+        self._lock = threading.Lock()
 
     def outputs(self, X: Array, link: Kernel | None = None, threads: int | None = None) -> Array:
         """Outputs of all rows: raw, or through the link."""
@@ -35,10 +37,11 @@ class Passes:
         out = np.empty((len(X), *self._graph.output.shape), self._dtype)
         for start in range(0, len(X), ROWS):
             stop = min(start + ROWS, len(X))
-            machine = self._machine(stop - start, link, None, False, threads)
-            machine.bind("X", X[start:stop])
-            machine.bind("out", out[start:stop])
-            machine.run()
+            with self._lock:
+                machine = self._machine(stop - start, link, None, False, threads)
+                machine.bind("X", X[start:stop])
+                machine.bind("out", out[start:stop])
+                machine.run()
         return out
 
     def outputs_and_loss(
@@ -50,15 +53,16 @@ class Passes:
         total = 0.0
         for start in range(0, len(X), ROWS):
             stop = min(start + ROWS, len(X))
-            machine = self._machine(stop - start, None, loss, weights is not None, threads)
-            machine.bind("X", X[start:stop])
-            machine.bind("out", out[start:stop])
-            machine.bind("y", y[start:stop])
-            if weights is not None:
-                machine.bind("weights", weights[start:stop])
-            machine.total[0] = 0.0
-            machine.run()
-            total += machine.total[0] * (stop - start)
+            with self._lock:
+                machine = self._machine(stop - start, None, loss, weights is not None, threads)
+                machine.bind("X", X[start:stop])
+                machine.bind("out", out[start:stop])
+                machine.bind("y", y[start:stop])
+                if weights is not None:
+                    machine.bind("weights", weights[start:stop])
+                machine.total[0] = 0.0
+                machine.run()
+                total += machine.total[0] * (stop - start)
         return out, float(total / max(len(X), 1))
 
     def _machine(
