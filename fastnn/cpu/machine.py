@@ -93,12 +93,17 @@ class Machine:
             self._team.close()
             self._team = None
 
+    def __del__(self) -> None:
+        team = getattr(self, "_team", None)
+        if team is not None:
+            team.close(wait=False)
+
     def full_steps(self, n_samples: int) -> None:
         """How many steps of an epoch over n_samples are full batches; the next one takes the rest."""
         self._frame[_AT["full_steps"]] = n_samples // self.plan.batch
 
     def _run_team(self) -> None:
-        if self._team is None:
+        if self._team is None or not self._team.here:
             self._team = Team(self.threads)
         self._counter[0] = 0
         runner, frame, threads = self._runner, self._frame_address, self.threads

@@ -81,6 +81,7 @@ class Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self._process = os.getpid()
         self._work: Callable[[int], None] | None = None
         self._round = 0
         self._pending = 0
@@ -119,14 +120,22 @@ class Team:
             failure, self._failure = self._failure, None
             raise failure
 
-    def close(self) -> None:
-        """Let the threads go."""
+    @property
+    def here(self) -> bool:
+        """Whether the threads live in this process: a forked child has none of its parent's."""
+        return self._process == os.getpid()
+
+    def close(self, wait: bool = True) -> None:
+        """Let the threads go, and wait until they are gone."""
+        if not self.here:
+            return
         with self._condition:
             self._work = None
             self._round += 1
             self._condition.notify_all()
-        for thread in self._threads:
-            thread.join()
+        if wait:
+            for thread in self._threads:
+                thread.join()
         self._threads = []
 
     def _serve(self, t: int) -> None:
