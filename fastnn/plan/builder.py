@@ -99,7 +99,7 @@ class _Builder:
         if slot is None:
             return
         if slot.written and not kernel.accumulates:
-            separate = self._arena(f"{slot.name} part", slot.shape)
+            separate = self._arena(f"{slot.name} part", slot.shape, batched=slot.batched)
             self._emit(kernel, [separate, *operands], settings, accumulate=False)
             kernel, operands, settings = ACCUMULATE, (separate,), {}
         self._emit(kernel, [slot, *operands], settings, accumulate=slot.written)
@@ -275,7 +275,8 @@ class _Builder:
             if slot is None:
                 shape = (self.batch, *m.shape)
                 alone = self.readers[m.index] == 1
-                if alone and (node.op.is_view or (node.op.backward_in_place and self.mode != "hvp")):
+                in_place = node.op.backward_in_place and not node.parameters  # gradients, which come last, read delta
+                if alone and (node.op.is_view or (in_place and self.mode != "hvp")):
                     slot = delta.view(shape)
                     slot.written = node.op.is_view
                 else:
@@ -287,8 +288,8 @@ class _Builder:
         return slots
 
     # ---- buffers
-    def _arena(self, name: str, shape: tuple[int, ...], dtype: str | None = None) -> Buffer:
-        return Buffer(name, "arena", shape, dtype or self.dtype, batched=True)
+    def _arena(self, name: str, shape: tuple[int, ...], dtype: str | None = None, batched: bool = True) -> Buffer:
+        return Buffer(name, "arena", shape, dtype or self.dtype, batched=batched)
 
     def _external(self, name: str, shape: tuple[int, ...], dtype: str | None = None) -> Buffer:
         if name not in self.externals:
