@@ -71,6 +71,6 @@ class Kernel:
     def signature_key(self) -> Any:
         """What tells this kernel from others that compile differently."""
         functions = tuple(
-            (role, f.__module__, f.__qualname__, tuple(sorted(s.items()))) for role, (f, s) in self.functions.items()
+            (role, f, tuple(sorted(s.items()))) for role, (f, s) in self.functions.items()
         )
         return (self.name, tuple(self.arrays.items()), functions)
