@@ -94,7 +94,7 @@ class Network:
             raise FastnnError(f"a layer cannot be called {name!r}", hint="every layer has a name of its own")
         built = registry.get("layer", layer)
         sources = tuple(self._name_of(node) for node in nodes)
-        node: Node = built(Scope(self, name, len(self._layers)), *nodes)
+        node: Node = built(Scope(self, name), *nodes)
         self._layers[name] = (built, sources)
         self._named[name] = node
         self._draw_new_parameters()

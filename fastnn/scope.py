@@ -17,11 +17,16 @@ __all__ = ["Scope"]
 
 
 class Scope:
-    """The network as a layer called `name` sees it. `number` counts the layers before it."""
+    """The network as a layer called `name` sees it."""
 
-    def __init__(self, network: Network, name: str, number: int) -> None:
-        self._network, self.name, self.number = network, name, number
+    def __init__(self, network: Network, name: str) -> None:
+        self._network, self.name = network, name
         self._nodes = 0
+
+    @property
+    def number(self) -> int:
+        """The number of the node that is made next, no other's: what tells the random numbers of one dropout from another's."""
+        return len(self._network.graph.nodes)
 
     def parameter(self, name: str, shape: Sequence[int], initializer: Any = "zeros") -> Parameter:
         """A parameter `<layer>/<name>`, a view of theta; its first values come from the initializer (name or object)."""
@@ -46,7 +51,7 @@ class Scope:
 
     def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
         """A layer inside this one, under `<layer>/<name>`."""
-        inner = Scope(self._network, f"{self.name}/{name}", self.number)
+        inner = Scope(self._network, f"{self.name}/{name}")
         self._nodes += 1
         built: Node = registry.get("layer", layer)(inner, *nodes)
         return built
