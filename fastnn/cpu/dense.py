@@ -7,7 +7,7 @@ is one chain in the order of k, so the bits do not depend on the shares.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from fastnn.cpu.gemm import gemm
 from fastnn.cpu.share import share
@@ -39,14 +39,21 @@ def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy")
 def column_sums(real, words, run, t, team):  # type: ignore[no-untyped-def]
-    """g[j] (+)= sum_s delta[s, j]; words: units, 0, g, delta, batch, columns, accumulate."""
+    """g[j] (+)= sum_s delta[s, j], as the product of a row of ones and delta, for this thread's columns.
+
+    Words: units (columns), 0, g, I, step of I (0: a row of zeros), the one, delta, columns, batch.
+    """
     w = pointer(words, np.int64)
     low, high = share(w[0], t, team)
-    g = pointer(w[2], real)
-    delta = carray(pointer(w[3], real), (w[4], w[5]))
-    if w[6] == 0:
-        for j in range(low, high):
-            g[j] = real(0)
-    for s in range(delta.shape[0]):
-        for j in range(low, high):
-            g[j] += delta[s, j]
+    if low == high:
+        return
+    size = size_of(real)
+    gemm(
+        real,
+        w[2] + low * size, 0,
+        w[3] + low * w[4] * size, 0,
+        w[5], 0, 0,
+        w[6] + low * size, w[7], False,
+        1, high - low, w[8],
+        pointer(run, np.int64)[4],
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """From an instruction to compiled code and its words: the tuned kernel where there is one, else the loop around the body.
 
-Words are whole numbers, or a `Place` (a buffer, whose address is known when memory is bound).
+Words are whole numbers, or a `Place` (a buffer or a constant, whose address is known when memory is bound).
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from fastnn.compile import Unit
 from fastnn.cpu.unit import HEADER, OPTIONS, kernel_unit
 from fastnn.plan import Buffer, Instruction
 
-__all__ = ["ZEROS", "Place", "Word", "lower", "real_word"]
+__all__ = ["ONE", "ZEROS", "Place", "Word", "lower", "real_word"]
 
 
 @dataclass(frozen=True)
 class Place:
-    """The address of a buffer; None is the row of zeros that every machine has."""
+    """The address of a buffer, or of a constant that every machine has: a row of zeros, a one."""
 
     buffer: Buffer | None
+    constant: str = ""
 
 
-ZEROS = Place(None)
+ZEROS, ONE = Place(None, "zeros"), Place(None, "ones")
 Word = int | Place
 
 
@@ -117,7 +118,9 @@ def _gradient_W(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
 
 def _gradient_b(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
     g, delta = instruction.operands
-    words: list[Word] = [instruction.units, 0, Place(g), Place(delta), *delta.shape, int(instruction.accumulate)]
+    batch, n_out = delta.shape
+    start = (Place(g), 1) if instruction.accumulate else (ZEROS, 0)
+    words: list[Word] = [instruction.units, 0, Place(g), *start, ONE, Place(delta), n_out, batch]
     return _tuned_unit("column_sums", dtype), words
 
 

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from fastnn.cpu.vector import IR_TYPE, lanes
 
-__all__ = ["copy_lanes", "make_tile", "transpose_block"]
+__all__ = ["copy_lanes", "make_tile", "transpose_block", "transpose_full_block"]
 
 _INT32, _INT64, _BIT = ir.IntType(32), ir.IntType(64), ir.IntType(1)
 _SUFFIX = {"float32": "f32", "float64": "f64"}
@@ -87,6 +87,33 @@ class _Vectors:
         """x y + total; fused where the processor can, never a call into libm where it can't."""
         function = self._function(f"llvm.fmuladd.{self.name}", self.type, [self.type] * 3)
         return self.builder.call(function, [x, y, total])
+
+    def shuffled(self, a: Any, b: Any, order: list[int]) -> Any:
+        """Lanes `order` of a and b taken together (b's numbers start where a's end)."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INT32, len(order)), order))
+
+    def pieces(self, places: list[Any]) -> Any:
+        """One register made of a piece of 4 numbers from each place."""
+        piece = ir.VectorType(self.element, 4)
+        parts = [self.builder.load(self.builder.bitcast(place, piece.as_pointer())) for place in places]
+        for part in parts:
+            part.align = 4
+        while len(parts) > 1:
+            together = list(range(2 * parts[0].type.count))
+            parts = [self.shuffled(a, b, together) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    def transpose_pieces(self, v: list[Any]) -> list[Any]:
+        """4 x 4 transposes inside the pieces of four registers."""
+        w = self.width
+        groups = range(0, w, 4)
+        low = [x for g in groups for x in (g, w + g, g + 1, w + g + 1)]
+        high = [x for g in groups for x in (g + 2, w + g + 2, g + 3, w + g + 3)]
+        first = [x for g in groups for x in (g, g + 1, w + g, w + g + 1)]
+        second = [x for g in groups for x in (g + 2, g + 3, w + g + 2, w + g + 3)]
+        a, b = self.shuffled(v[0], v[1], low), self.shuffled(v[0], v[1], high)
+        c, d = self.shuffled(v[2], v[3], low), self.shuffled(v[2], v[3], high)
+        return [self.shuffled(x, y, order) for x, y in ((a, c), (b, d)) for order in (first, second)]
 
     def transpose(self, rows: list[Any]) -> list[Any]:
         """Square transpose by log2(width) rounds of perfect shuffles."""
@@ -182,6 +209,31 @@ def transpose_block(typing_context, dtype, S, s_row, rows, columns, D, d_row):  
         return context.get_dummy_value()
 
     return types.void(dtype, *[types.int64] * 6), codegen
+
+
+@intrinsic
+def transpose_full_block(typing_context, dtype, S, s_row, D, d_row):  # type: ignore[no-untyped-def]
+    """`transpose_block` where all lanes x lanes numbers are there: loads put pieces of rows together, shuffles stay inside pieces."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        S, s_row, D, d_row = arguments[1:]
+        vec = _Vectors(builder, str(dtype.dtype))
+        row = [vec.at(S, builder.mul(s_row, _INT64(j))) for j in range(vec.width)]
+        if vec.width < 4:
+            columns = vec.transpose([vec.load(place) for place in row])
+        else:
+            columns = []
+            for k in range(0, vec.width, 4):
+                taken = [
+                    vec.pieces([builder.gep(row[g + i], [_INT64(k)]) for g in range(0, vec.width, 4)])
+                    for i in range(4)
+                ]
+                columns += vec.transpose_pieces(taken)
+        for k, column in enumerate(columns):
+            vec.store(column, vec.at(D, builder.mul(d_row, _INT64(k))))
+        return context.get_dummy_value()
+
+    return types.void(dtype, *[types.int64] * 4), codegen
 
 
 @intrinsic

@@ -30,9 +30,9 @@ class Program:
             for word in operands:
                 if isinstance(word, Place):
                     buffer = word.buffer
-                    if buffer is None:
+                    if word.constant == "zeros":
                         self.zero_row = max(self.zero_row, instruction.result.row_size)
-                    space = "zeros" if buffer is None else buffer.space
+                    space = word.constant if buffer is None else buffer.space
                     places.append((len(words), space, 0 if buffer is None else buffer.offset * buffer.itemsize))
                     words.append(0)
                 else:
