@@ -1,19 +1,20 @@
 """The source of plain Python functions, typed, as text of a module: what gets compiled and what a reader can open.
 
-A function may call other plain functions of its module and use its numbers; these come along. Anything else is refused here, in a sentence,
-before Numba sees it.
+The functions that a function calls, and the numbers of its module that it uses, come along.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import types
 from collections.abc import Mapping, Sequence
 
-from fastnn.compile.grammar import parse, refuse, value_of
+from fastnn.compile.grammar import meaning, parse, where
 from fastnn.compile.kinds import Kind, Kinds, bindings
 from fastnn.compile.literals import type_literals
+from fastnn.errors import PluginError
 
 __all__ = ["typed_source"]
 
@@ -33,15 +34,15 @@ def typed_source(
     argument overwrites it instead.
     """
     settings = settings or {}
-    arguments: dict[str, Kind] = dict.fromkeys(whole & set(inspect.signature(function).parameters), "whole")
+    names = list(inspect.signature(function).parameters)
+    arguments: dict[str, Kind] = {name: "whole" for name in names if name in whole}
     arguments |= {name: _kind(value) for name, value in settings.items()}
-    sources = _Sources(role, provided)
-    sources.emit(function, f"{role}_" if settings else role, arguments, assign)
+    sources = _Sources(role, provided, assign)
+    sources.name(function, arguments, f"{role}_" if settings else role)
     if settings:
-        names = list(inspect.signature(function).parameters)
-        given = [name for name in names if name not in settings]
-        passed = [_text(settings[name]) if name in settings else name for name in names]
-        sources.texts.append(f"def {role}({', '.join(given)}):\n    return {role}_({', '.join(passed)})\n")
+        given = ", ".join(name for name in names if name not in settings)
+        passed = ", ".join(_text(settings[name]) if name in settings else name for name in names)
+        sources.texts.append(f"def {role}({given}):\n    return {role}_({passed})\n")
     return sources.texts
 
 
@@ -50,36 +51,132 @@ def _kind(value: float) -> Kind:
 
 
 def _text(value: float) -> str:
-    return f"real({ast.unparse(ast.Constant(value))})" if isinstance(value, float) else repr(value)
+    return f"real({ast.unparse(ast.Constant(value))})" if _kind(value) == "real" else repr(value)
 
 
+Arguments = Mapping[str, Kind]
 _Key = tuple[types.FunctionType, tuple[tuple[str, Kind], ...]]
 
 
 class _Sources:
-    """The definitions collected so far. A helper that is called with whole numbers here and reals there is defined twice."""
+    """Definitions in the order in which they are needed. A helper called with whole numbers here and reals there is defined twice."""
 
-    def __init__(self, role: str, provided: frozenset[str]) -> None:
-        self.role, self.provided = role, provided
+    def __init__(self, role: str, provided: frozenset[str], assign: str | None) -> None:
+        self.role, self.provided, self.assign = role, provided, assign
         self.texts: list[str] = []
         self._names: dict[_Key, str] = {}
-        self._results: dict[_Key, Kind] = {}
+        self._kinds: dict[_Key, Kinds | None] = {}
+        self._trees: dict[types.FunctionType, tuple[ast.FunctionDef, dict[str, types.FunctionType]]] = {}
 
-    def emit(
-        self, function: types.FunctionType, name: str, arguments: Mapping[str, Kind], assign: str | None = None
-    ) -> None:
-        """Append the definition of `function` as `name`, after those of its helpers."""
+    def name(self, function: types.FunctionType, arguments: Arguments, name: str | None = None) -> str:
+        """The name under which `function` is defined for arguments of these kinds; defines it where that is new."""
         key = _key(function, arguments)
+        if key in self._names:
+            return self._names[key]
+        is_role = name is not None
+        name = self._free(f"{self.role}_{function.__name__}") if name is None else name
         self._names[key] = name
-        tree, helpers = self._prepared(function)
-        kinds = self._kinds(tree, helpers, arguments)
-        for node in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
-            if isinstance(node.func, ast.Name) and node.func.id in helpers:
-                node.func.id = self._emitted(helpers[node.func.id], _call(node, helpers[node.func.id], kinds))
-        if assign is not None:
-            tree = _Overwrite(assign).visit(tree)
-        renamed = {self._names[k]: r for k, r in self._results.items() if k in self._names}
-        kinds.rename(renamed)
-        tree = type_literals(tree, kinds, whole_result=name != self.role and kinds.result != "real")
+        tree, helpers = self._tree(function)
+        kinds = self._kinds_of(function, arguments)
+        assert kinds is not None
+
+        def called(node: ast.Call) -> str | None:
+            """The name of the definition that a call means."""
+            helper = helpers.get(node.func.id) if isinstance(node.func, ast.Name) else None
+            if helper is None:
+                return None
+            named = {k.arg: kinds.of(k.value) for k in node.keywords if k.arg}
+            return self.name(helper, _bound(function, helper, [kinds.of(a) for a in node.args], named))
+
+        tree = copy.deepcopy(tree)
+        if is_role and self.assign is not None:
+            tree = _Overwrite(self.assign).visit(tree)
+        tree = type_literals(tree, kinds, called, whole_result=not is_role and kinds.result != "real")
         tree.name = name
         self.texts.append(ast.unparse(tree) + "\n")
+        return name
+
+    def _free(self, name: str) -> str:
+        taken = {*self._names.values(), self.role, f"{self.role}_"}
+        numbered = (name if number == 1 else f"{name}_{number}" for number in range(1, len(taken) + 2))
+        return next(candidate for candidate in numbered if candidate not in taken)
+
+    def _kinds_of(self, function: types.FunctionType, arguments: Arguments) -> Kinds | None:
+        """The kinds in `function`; None while they are being found, as in a function that calls itself."""
+        key = _key(function, arguments)
+        if key not in self._kinds:
+            self._kinds[key] = None
+            tree, helpers = self._tree(function)
+
+            def result(name: str, places: Sequence[Kind], named: Arguments) -> Kind | None:
+                helper = helpers.get(name)
+                kinds = (
+                    None
+                    if helper is None
+                    else self._kinds_of(helper, _bound(function, helper, places, named))
+                )
+                return None if kinds is None else kinds.result
+
+            self._kinds[key] = Kinds(tree, arguments, result)
+        return self._kinds[key]
+
+    def _tree(self, function: types.FunctionType) -> tuple[ast.FunctionDef, dict[str, types.FunctionType]]:
+        """The function with the module's numbers in place, and the functions that it calls by name."""
+        if function not in self._trees:
+            tree = parse(function)
+            local = {a.arg for a in tree.args.args} | {name for name, _ in bindings(tree)}
+            if "real" in local:
+                raise PluginError(
+                    f"{where(function)} calls a variable 'real', the word for the network's dtype",
+                    hint="rename it",
+                )
+            names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - local - self.provided
+            meanings = {name: meaning(function, name) for name in sorted(names)}
+            helpers = {name: what for name, what in meanings.items() if isinstance(what, types.FunctionType)}
+            tree = _Replace(
+                {name: what for name, what in meanings.items() if isinstance(what, ast.expr)}
+            ).visit(tree)
+            self._trees[function] = (tree, helpers)
+        return self._trees[function]
+
+
+def _key(function: types.FunctionType, arguments: Arguments) -> _Key:
+    return function, tuple(sorted((name, kind) for name, kind in arguments.items() if kind != "real"))
+
+
+def _bound(
+    caller: types.FunctionType, helper: types.FunctionType, places: Sequence[Kind], named: Arguments
+) -> dict[str, Kind]:
+    """Kinds of the helper's arguments in a call."""
+    try:
+        return inspect.signature(helper).bind(*places, **named).arguments
+    except TypeError as error:
+        raise PluginError(
+            f"{where(caller)} calls {helper.__name__} with the wrong arguments: {error}"
+        ) from None
+
+
+class _Replace(ast.NodeTransformer):
+    """Put expressions in the place of names."""
+
+    def __init__(self, meanings: Mapping[str, ast.expr]) -> None:
+        self.meanings = meanings
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        found = self.meanings.get(node.id)
+        return node if found is None else ast.copy_location(copy.deepcopy(found), node)
+
+
+class _Overwrite(ast.NodeTransformer):
+    """Turn `out[...] += x` into `out[...] = x` for the argument `out`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        match node:
+            case ast.AugAssign(target=ast.Subscript(value=ast.Name(id=name)), op=ast.Add()) if (
+                name == self.name
+            ):
+                return ast.copy_location(ast.Assign([node.target], node.value), node)
+        return node

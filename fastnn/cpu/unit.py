@@ -48,7 +48,7 @@ def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, .
     texts = [HEADER.format(dtype=dtype)]
     texts += [f"{n} = numerics.{n}\n" for n in kernel.body.__code__.co_names if n in numerics.__all__]
     for role, (function, settings) in kernel.functions.items():
-        texts += [_jitted(t) for t in typed_source(function, role, settings, kernel.whole_functions | {"i"})]
+        texts += [_jitted(t) for t in typed_source(function, role, settings, kernel.whole_functions)]
     whole = frozenset({"i", "step", "seed", "row", *kernel.wholes}) - set(kernel.reals)
     overwrite = kernel.result if kernel.accumulates and not accumulate else None
     body = typed_source(kernel.body, "body", None, whole, frozenset(kernel.functions), overwrite)
