@@ -67,6 +67,11 @@ def test_orthogonal_rows_or_columns_are_orthonormal(shape):
     assert gram == pytest.approx(np.eye(len(gram)), abs=1e-13)
 
 
+def test_orthogonal_draws_both_signs():
+    signs = {float(draw(registry.get("initializer", "orthogonal"), (1, 1), seed)[0, 0]) for seed in range(20)}
+    assert signs == {-1.0, 1.0}
+
+
 def wrong_values(rng, shape, fan_in, fan_out):
     return np.zeros(7)
 

@@ -39,8 +39,8 @@ def curvature_product(loss, kind, z, y, v):
 def target(loss, kind, n, rng):
     if kind == "index":
         return int(rng.integers(max(n, 2)))
-    if loss.name in PROBABILITIES:
-        return rng.dirichlet(np.ones(n)) if loss.name == "cross_entropy" and n > 1 else rng.uniform(size=n)
+    if loss.name in PROBABILITIES:  # those of cross_entropy need not sum to one
+        return rng.uniform(size=n)
     return rng.choice([-1.0, 1.0], size=n) if loss.name in SIGNS else rng.normal(size=n)
 
 

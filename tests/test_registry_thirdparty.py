@@ -114,6 +114,21 @@ show(first=history[0]["loss"], last=history[-1]["loss"])
     assert found["last"] < 0.1 * found["first"]
 
 
+def test_the_command_lists_the_plugins_and_the_problems(tmp_path):
+    code = """
+import contextlib, io
+from fastnn.cli import main
+with contextlib.redirect_stdout(io.StringIO()) as out:
+    code = main(["plugins", "--json"])
+show(code=code, **json.loads(out.getvalue()))
+"""
+    found = run(install(tmp_path, LION, ABSENT), code)
+    assert found["code"] == 0
+    lion = {"kind": "optimizer", "name": "lion", "distribution": "fastnn-lion", "version": "1.2"}
+    assert any(lion.items() <= row.items() for row in found["plugins"])
+    assert "fastnn-absent" in problem(found, "cannot be imported")
+
+
 def setuptools_builds_wheels():
     try:
         version = importlib.metadata.version("setuptools")
