@@ -42,15 +42,15 @@ def as_rows(X: ArrayLike, shape: Sequence[int], dtype: str, name: str = "X") -> 
         )
     if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape):
         raise ShapeError(f"{name} does not fit the network's input", got=array.shape, expected=expected)
-    _check_finite(array, name)
-    return np.ascontiguousarray(array, dtype=dtype)
+    return _converted(array, dtype, name)
 
 
 def as_targets(y: ArrayLike, loss: Loss, output_shape: Sequence[int], dtype: str, classes: Array | None = None) -> Targets:
     """y for this loss and output; `classes` are the labels that an earlier fit found."""
     array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == 1 and loss.index is not None and tuple(output_shape) != (1,):
-        array = array[:, 0]
+    if array.ndim == 2 and array.shape[1] == 1 and loss.index is not None:
+        if array.dtype.kind in "iubUSO" or tuple(output_shape) != (1,):  # a column of labels
+            array = array[:, 0]
     labels = array.ndim == 1 and (array.dtype.kind in "iubUSO" or (loss.row is None or tuple(output_shape) != (1,)))
     if loss.index is not None and labels:
         return _classes(array, loss, output_shape, classes)
@@ -68,8 +68,7 @@ def as_targets(y: ArrayLike, loss: Loss, output_shape: Sequence[int], dtype: str
             expected=f"(rows, {', '.join(map(str, output_shape))})",
             hint="class labels go with loss='cross_entropy'" if array.ndim == 1 else None,
         )
-    _check_finite(array, "y")
-    return Targets("row", np.ascontiguousarray(array, dtype=dtype))
+    return Targets("row", _converted(array, dtype, "y"))
 
 
 def as_weights(
@@ -126,6 +125,12 @@ def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array
         if array.size == 0 or (array.min() >= 0 and array.max() < n_classes):
             return Targets("index", np.ascontiguousarray(array, dtype=np.int64))
     if array.dtype.kind == "O":
+        missing = [k for k, label in enumerate(array) if label is None or label != label]
+        if missing:
+            raise DataError(
+                f"y has {len(missing)} labels missing", got=f"y[{missing[0]}] = {array[missing[0]]}", expected="a label for every row",
+                hint="drop the rows without a label",
+            )  # fmt: skip
         array = array.astype(str)
     classes = np.unique(array) if known is None else known
     if len(classes) > n_classes:
@@ -159,6 +164,20 @@ def _numbers(values: ArrayLike, name: str) -> Array:
             f"{name} is not an array of numbers", got=f"dtype {array.dtype}", expected="real numbers", hint="encode text columns as numbers"
         )
     return array
+
+
+def _converted(array: Array, dtype: str, name: str) -> Array:
+    """The numbers, C-contiguous and of `dtype`; DataError where one is not finite, or too large for it."""
+    _check_finite(array, name)
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(array, dtype=dtype)
+    if converted.itemsize < array.itemsize and not np.isfinite(converted).all():
+        place = tuple(int(k) for k in np.argwhere(~np.isfinite(converted))[0])
+        raise DataError(
+            f"{name} has numbers that {dtype} cannot hold", got=f"{name}[{', '.join(map(str, place))}] = {array[place]}",
+            expected=f"up to {np.finfo(dtype).max:.3g} in size", hint="scale='standardise', or a network of dtype 'float64'",
+        )  # fmt: skip
+    return converted
 
 
 def _check_finite(array: Array, name: str) -> None:
