@@ -49,8 +49,14 @@ class Network:
     def __init__(
         self, input_shape: int | Sequence[int], layers: Sequence[Any] = (), *, seed: int = 0, dtype: str = "float32"
     ) -> None:
-        if np.dtype(dtype).name not in DTYPES:
+        try:
+            known = np.dtype(dtype).name in DTYPES
+        except TypeError:
+            known = False
+        if not known:
             raise SettingError("unknown dtype", got=repr(dtype), expected=" or ".join(DTYPES))
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise SettingError("the seed is not a whole number", got=repr(seed))
         self.dtype, self.seed = np.dtype(dtype).name, int(seed)
         self.graph = Graph()
         self.graph.add_input(_shape(input_shape))
@@ -293,7 +299,7 @@ class Network:
         if self.scaler is None:
             return inputs.as_rows(X, self.input_shape, self.dtype)
         rows = inputs.as_rows(X, self.input_shape, "float64")  # scaled before it is rounded
-        return np.ascontiguousarray(self.scaler.transform(rows), dtype=self.dtype)
+        return inputs.as_rows(self.scaler.transform(rows), self.input_shape, self.dtype)
 
     def _loss(self, loss: Any, y: ArrayLike | None) -> Loss:
         """The loss given, else the one of the last fit, else what y asks for."""

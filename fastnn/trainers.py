@@ -29,7 +29,8 @@ __all__ = ["RuleTrainer", "SolverTrainer", "TrainingSet"]
 Array = NDArray[Any]
 Moved = Callable[[int, float], None]
 Outcome = tuple[float, float | None, int | None]
-"""Mean loss of the epoch, last learning rate, number of the step whose loss was not finite (None: all were)."""
+"""Mean loss of the epoch, last learning rate, number of the step that went astray (None: none did). Then the loss is NaN where a loss
+was not finite, and else it was the parameters."""
 
 CALL_SECONDS = 0.05
 """How long one compiled call may keep Python waiting."""
@@ -105,6 +106,8 @@ class RuleTrainer:
             if machine.bad[0]:
                 machine.bad[0] = 0
                 return math.nan, None, step + done + finished
+            if not _finite(self.net.theta):
+                return summed, None, step + done + finished - 1
             summed += machine.total[0] * (self.batch if done < full else self.rest)
             done += count
             moved(done, summed / min(done * self.batch, n))
@@ -145,9 +148,11 @@ class SolverTrainer:
         """One step; the loss is that of the parameters after it."""
         self.good = self.net.theta.copy()
         self._state = self.solver.step(self.objective, self.net.theta, self._state)
+        if not _finite(self.net.theta):
+            return 0.0, None, step
         loss = self.objective.value(self.net.theta)
         moved(1, loss)
-        return loss, None, None if math.isfinite(loss) else step
+        return (loss, None, None) if math.isfinite(loss) else (math.nan, None, step)
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """The solver's state: its arrays, and its numbers."""
@@ -161,6 +166,11 @@ class SolverTrainer:
 
     def close(self) -> None:
         self.objective.close()
+
+
+def _finite(theta: Array) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(theta.sum()) or np.isfinite(theta).all())
 
 
 def _checked(net: Network, loss: Loss, data: TrainingSet) -> TrainingSet:

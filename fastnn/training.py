@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import inputs, scaling
 from fastnn.callbacks import Callback, Callbacks
-from fastnn.contracts import Rule
+from fastnn.contracts import Loss, Rule
 from fastnn.errors import DataError, DivergedError, SettingError, ShapeError
 from fastnn.history import History
 from fastnn.progress import Progress
@@ -69,38 +69,44 @@ def fit(
     Ctrl-C ends training and keeps the network as it is; `history.stopped` says so. A loss that is not finite raises DivergedError and puts back the last
     parameters that were good.
     """
-    epochs = _count("epochs", epochs, least=0)
-    seed = net.seed if seed is None else int(seed)
+    epochs, batch_size = _count("epochs", epochs, least=0), _count("batch_size", batch_size)
+    seed = net.seed if seed is None else _count("seed", seed, least=-(2**63))
     chosen = net._loss(loss, y)
     rule = _optimizer(optimizer, settings)
-    X, y, weights, held = _split(net, X, y, sample_weight, validation, seed)
-    net.features = inputs.column_names(X)
-    if scale is not None:
-        net.scaler = scaling.make(scale, inputs.as_rows(X, net.input_shape, "float64"))
-    elif resume is None:
-        net.scaler = None
-    targets = inputs.as_targets(y, chosen, net.output_shape, net.dtype)
-    net.loss, net.classes = chosen, targets.classes
+    features = inputs.column_names(X)
+    # everything is checked as it was handed over, so that an error names the user's rows and changes nothing
+    X = inputs.as_rows(X, net.input_shape, net.dtype if scale is None and resume is None else "float64")
+    classes = _check_targets(net, X, y, chosen, sample_weight, class_weight)
+    X, y, weights, held = _split(X, y, sample_weight, validation, seed)
     run = Run(net, rule, epochs, seed, shuffle, Callbacks(callbacks))
-    if resume is not None:
-        from fastnn import storage
-
-        tensors, record = storage.load_checkpoint(resume, net)
-        net.classes = targets.classes
-    rows = net._rows(X)
-    data = TrainingSet(rows, targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
-    if len(rows) == 0:
-        raise DataError("there are no rows to train on", got=f"X.shape = {rows.shape}", expected="one row or more")
+    before = net.loss, net.classes, net.features, net.scaler, net.theta.copy()
     progress = Progress(verbose, epochs, 1)
     progress.start()
     try:
+        tensors, record = {}, {}
+        if resume is not None:
+            from fastnn import storage
+
+            tensors, record = storage.load_checkpoint(resume, net)
+        if scale is not None:
+            net.scaler = scaling.make(scale, X)
+        elif resume is None:
+            net.scaler = None
+        net.loss, net.classes, net.features = chosen, classes, features
+        targets = inputs.as_targets(y, chosen, net.output_shape, net.dtype, classes)
+        data = TrainingSet(net._rows(X), targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
         if isinstance(rule, Rule):
-            batch = len(rows) if rule.full_batch else min(_count("batch_size", batch_size), len(rows))
+            batch = len(X) if rule.full_batch else min(batch_size, len(X))
             run.trainer = RuleTrainer(net, rule, chosen, data, batch, threads)
         else:
             run.trainer = SolverTrainer(net, rule, chosen, data, threads)
         if resume is not None:
             run.restore(tensors, record)
+    except BaseException:
+        net.loss, net.classes, net.features, net.scaler, net.theta = before
+        progress.stop(None)
+        raise
+    try:
         run.train(progress)
     finally:
         progress.stop(run.history.stopped)
@@ -183,7 +189,7 @@ class Run:
 
         loss, eta, bad_step = self.trainer.epoch(order, self.step, self.epochs, self.seed, moved)
         if bad_step is not None:
-            raise self._diverged(bad_step, good)
+            raise self._diverged(bad_step, loss, good)
         seconds = time.perf_counter() - start
         self.epoch += 1
         self.step += self.trainer.steps
@@ -199,11 +205,11 @@ class Run:
         progress.epoch_end(row)
         self.callbacks.on_epoch_end(self, row)
 
-    def _diverged(self, step: int, good: Any) -> DivergedError:
+    def _diverged(self, step: int, loss: float, good: Any) -> DivergedError:
         if not np.isfinite(self.net.theta).all():
             self.net.theta[:] = good if self.trainer.good is None else self.trainer.good
         return DivergedError(
-            f"the loss is not finite at step {step} (epoch {self.epoch + 1})",
+            f"{'the loss is' if np.isnan(loss) else 'the parameters are'} not finite at step {step} (epoch {self.epoch + 1})",
             got=f"optimizer {self.optimizer!r}",
             hint="a smaller eta, scale='standardise', or another loss; the last finite parameters were put back",
         )
@@ -230,13 +236,20 @@ def _optimizer(optimizer: Any, settings: Mapping[str, Any]) -> Any:
         raise
 
 
-def _split(
-    net: Network, X: Any, y: Any, sample_weight: Any, validation: Any, seed: int
-) -> tuple[Any, Any, Any, Any]:
+def _check_targets(net: Network, X: Any, y: Any, loss: Loss, sample_weight: Any, class_weight: Any) -> Any:
+    """Refuse targets and weights that do not fit; gives the labels of the classes, if there are any."""
+    targets = inputs.as_targets(y, loss, net.output_shape, net.dtype)
+    if len(targets.array) != len(X):
+        raise ShapeError("X and y have different numbers of rows", got=f"{len(X)} and {len(targets.array)}", expected="as many")
+    if len(X) == 0:
+        raise DataError("there are no rows to train on", got=f"X.shape = {X.shape}", expected="one row or more")
+    inputs.as_weights(sample_weight, class_weight, targets, net.dtype)
+    return targets.classes
+
+
+def _split(X: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tuple[Any, Any, Any, Any]:
     """Training rows, and what is held out."""
-    n = len(X) if hasattr(X, "__len__") else 0
-    if hasattr(y, "__len__") and len(y) != n:
-        raise ShapeError("X and y have different numbers of rows", got=f"{n} and {len(y)}", expected="as many")
+    n = len(X)
     if isinstance(validation, tuple):
         if len(validation) != 2:
             raise SettingError("validation is a share or a pair (X, y)", got=f"{len(validation)} things")
