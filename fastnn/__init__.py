@@ -11,13 +11,15 @@ from typing import Any
 
 from fastnn import datasets, ops
 from fastnn.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, LambdaCallback
-from fastnn.contracts import Activation, Initializer, Loss, RowActivation, Rule, Schedule
+from fastnn.contracts import Activation, Initializer, Layer, Loss, RowActivation, Rule, Schedule, Solver
 from fastnn.errors import (
     CapabilityError,
     DataError,
     DivergedError,
     FastnnError,
+    MissingExtraError,
     PluginError,
+    PluginWarning,
     SettingError,
     ShapeError,
     StorageError,
@@ -47,16 +49,20 @@ __all__ = [
     "History",
     "Initializer",
     "LambdaCallback",
+    "Layer",
     "Loss",
+    "MissingExtraError",
     "Network",
     "Objective",
     "PluginError",
+    "PluginWarning",
     "RowActivation",
     "Rule",
     "Scaler",
     "Schedule",
     "SettingError",
     "ShapeError",
+    "Solver",
     "StorageError",
     "UnknownNameError",
     "activations",
