@@ -12,11 +12,16 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+
+from numba.core.errors import NumbaError
+
+from fastnn.errors import PluginError
 
 __all__ = ["Unit", "cache_folder", "listeners", "load_unit"]
 
@@ -24,6 +29,7 @@ listeners: list[Callable[[str, float | None], None]] = []
 """Called with (name, None) before a unit is compiled and (name, seconds) after; cached units are silent."""
 
 _loaded: dict[str, ModuleType] = {}
+_lock = threading.RLock()
 _FINGERPRINTED = ("compile", "cpu", "numerics.py")
 
 
@@ -73,7 +79,12 @@ def _fingerprint() -> str:
 
 
 def load_unit(name: str, text: str) -> ModuleType:
-    """The module of this text, compiled, from memory, the cache folder or anew."""
+    """The module of this text, compiled, from memory, the cache folder or anew; PluginError where it cannot be compiled."""
+    with _lock:  # once, whoever asks: the code of a module that nobody keeps may be freed
+        return _load(name, text)
+
+
+def _load(name: str, text: str) -> ModuleType:
     key = hashlib.sha256((_fingerprint() + name + text).encode()).hexdigest()[:20]
     module_name = f"fastnn_unit_{name}_{key}"
     if module_name in _loaded:
@@ -86,12 +97,22 @@ def load_unit(name: str, text: str) -> ModuleType:
         for listener in listeners:
             listener(name, None)
     start = time.perf_counter()
-    module = _import(module_name, path)
+    try:
+        module = _import(module_name, path)
+    except NumbaError as error:
+        raise PluginError(f"kernel {name} cannot be compiled: {_reason(error)}", got=f"the code in {path}") from error
     if compiling:
         for listener in listeners:
             listener(name, time.perf_counter() - start)
     _loaded[module_name] = module
     return module
+
+
+def _reason(error: NumbaError) -> str:
+    """The first line of Numba's message that says something."""
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in said if not line.startswith(("Failed in", "During:", "There are", "-", "File", ">>>"))]
+    return telling[0] if telling else type(error).__name__
 
 
 def _is_compiled(path: Path) -> bool:
