@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from fastnn.errors import FastnnError
+from fastnn.errors import FastnnError, did_you_mean
 
 COMMANDS = ("fit", "predict", "evaluate", "summary", "plugins", "warmup", "doctor")
 
@@ -41,6 +41,11 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"fastnn.cli.{cmd_name}").command
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
 
 @click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fastnn", message="fastnn %(version)s")
@@ -50,7 +55,12 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    warnings.showwarning = _show_warning
+    with warnings.catch_warnings():  # puts showwarning back, for those who call this from Python
+        warnings.showwarning = _show_warning
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: Any = group.main(arguments, prog_name="fastnn", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

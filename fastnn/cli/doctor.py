@@ -94,7 +94,7 @@ def _extras() -> str:
 
 
 def _processor() -> str:
-    from llvmlite import binding  # type: ignore[import-untyped]
+    from llvmlite import binding
 
     features = binding.get_host_cpu_features()
     has = [name for name in VECTORS if features.get(name)]

@@ -59,13 +59,15 @@ def command(
 
         click.echo(json.dumps(figures, indent=2))
         return 0
-    show.show(show.facts([("loss", f"{figures['loss']:.4g} ({net.loss.name})")]))
+    loss = f", loss {figures['loss']:.4g} ({net.loss.name})"
     if classes:
-        shown = fitting.judge_classes(y, fitting.chosen_classes(z), classes, word)
+        shown = fitting.judge_classes(y, fitting.chosen_classes(z), classes, word, loss)
     else:
-        shown = fitting.judge_values(y, net.predict(X, threads=threads)[:, 0], word)
-    for thing in shown:
-        show.show(thing)
+        shown = fitting.judge_values(y, net.predict(X, threads=threads)[:, 0], word, loss)
+    show.show(*shown)
+    if validation is None and sources.is_bundled(data):
+        note = "note: the samples that it was trained on count too; --validation 0.2 takes those that fit held out"
+        click.echo(note, err=True)
     return 0
 
 
@@ -95,4 +97,4 @@ def _answers(net: Any, source: Any, target: str | None) -> tuple[Any, tuple[str,
         )
     if classes:
         return tables.labels(source, target, classes), classes
-    return source.numbers(target).astype(net.dtype), classes
+    return source.numbers(target), classes

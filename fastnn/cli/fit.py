@@ -10,7 +10,7 @@ EPILOG = """\b
 Examples:
   fastnn fit digits
   fastnn fit digits --out model.safetensors --plot curve.png
-  fastnn fit diabetes --layers 32 --epochs 200
+  fastnn fit diabetes --layers 32 --patience 10
   fastnn fit flowers.csv --target species --drop id
   fastnn fit houses.parquet --target price --layers 64,64 --optimizer sgd --set momentum=0.9
 
@@ -42,7 +42,15 @@ Bundled data sets: digits, iris, diabetes. What else there is to choose from: fa
 @click.option(
     "--set", "pairs", metavar="NAME=VALUE", multiple=True, help="A setting of the optimizer; may be repeated."
 )
-@click.option("--epochs", metavar="N", type=click.IntRange(1), default=60, show_default=True)
+@click.option(
+    "--epochs", metavar="N", type=click.IntRange(1), help="[default: enough for 3000 steps, at least 20]"
+)
+@click.option(
+    "--patience",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Stop when the held-out loss has not improved for N epochs; keep the best epoch.",
+)
 @click.option("--batch-size", metavar="N", type=click.IntRange(1), default=32, show_default=True)
 @click.option(
     "--scale",
@@ -72,25 +80,24 @@ def command(data: str, out: str | None, plot: str | None, quiet: bool, **options
     sizes, chosen = sources.layer_sizes(options["layers"]), sources.settings(options["pairs"])
     if options["eta"] is not None:
         chosen["eta"] = options["eta"]
+    if options["patience"] is not None and options["validation"] == 0:
+        raise click.UsageError("--patience looks at the held-out samples, but --validation is 0")
     for path in (out, plot):
         sources.check_output(path)
     if plot is not None:
         from fastnn.plot import check_ending
 
         check_ending(plot)
-    dataset = sources.training_data(
-        data, options["target"], options["task"], options["drop"], options["dtype"]
-    )
+    dataset = sources.training_data(data, options["target"], options["task"], options["drop"])
 
     from fastnn import tables
     from fastnn.cli.fitting import Fitting
 
-    train, held = tables.split(dataset.y, options["validation"], options["seed"])
-    fitting = Fitting(dataset, train, held, sizes, options)
+    split = tables.split(dataset.y, options["validation"], options["seed"])
+    fitting = Fitting(dataset, split, sizes, chosen, options)
     show.show(show.facts(fitting.facts()))
-    history = fitting.run(chosen, verbose=not quiet)
-    for thing in fitting.results(history):
-        show.show(thing)
+    history = fitting.run(verbose=not quiet)
+    show.show(*fitting.results())
     written = []
     if out is not None:
         fitting.net.save(out)

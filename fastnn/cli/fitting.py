@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn import datasets
+from fastnn.callbacks import EarlyStopping
 from fastnn.cli import show
 from fastnn.cli.sources import class_labels
 from fastnn.datasets import Dataset
+from fastnn.errors import SettingError
 from fastnn.history import History
 from fastnn.network import Network
 from fastnn.registry import registry
 
 Array = NDArray[Any]
 
+STEPS, EPOCHS = 3000, 20  # at least, where nothing is said: small data needs many epochs, large data few
 SCALED = ("squared_error", "absolute_error", "huber")  # losses for which the target is standardised
 
 
@@ -28,14 +32,32 @@ class Fitting:
     """
 
     def __init__(
-        self, data: Dataset, train: Array, held: Array, sizes: list[int], options: Mapping[str, Any]
+        self,
+        data: Dataset,
+        split: tuple[Array, Array],
+        sizes: list[int],
+        settings: Mapping[str, Any],
+        options: Mapping[str, Any],
     ) -> None:
-        self.data, self.train, self.held, self.options = data, train, held, options
-        self.sizes = sizes
+        self.data, self.options, self.sizes = data, options, sizes
+        self.train, self.held = split
         classes = data.task == "classification"
         self.loss = registry.get("loss", options["loss"] or ("cross_entropy" if classes else "squared_error"))
+        if (classes and self.loss.index is None) or (not classes and self.loss.task == "classification"):
+            raise SettingError(
+                f"loss {self.loss.name!r} is not for a {data.task}",
+                expected="cross_entropy, or another loss that takes classes"
+                if classes
+                else "squared_error, or another loss of values",
+                hint=None
+                if data.name in datasets.names()
+                else "say --task, if the target was taken for what it is not",
+            )
+        self.optimizer = registry.get("optimizer", options["optimizer"], **settings)
         yes_or_no = self.loss.name == "binary_cross_entropy" and len(data.classes) == 2
         self.n_out = (1 if yes_or_no else len(data.classes)) if classes else 1
+        steps = -(-len(self.train) // options["batch_size"])
+        self.epochs = options["epochs"] or max(EPOCHS, -(-STEPS // steps))
         dense = registry.find("layer", "Dense")
         layers = [dense(n, options["activation"]) for n in sizes] + [dense(self.n_out)]
         self.net = Network(data.X.shape[1], layers, seed=options["seed"], dtype=options["dtype"])
@@ -54,11 +76,11 @@ class Fitting:
             str(self.n_out),
         ]
         made_of = (
-            f"{self.net.theta.size:,} parameters, {self.loss.name}, {options['optimizer']}, {self.net.dtype}"
+            f"{self.net.theta.size:,} parameters, {self.loss.name}, {self.optimizer.name}, {self.net.dtype}"
         )
         return [*rows, ("network", f"{' -> '.join(chain)}: {made_of}")]
 
-    def run(self, settings: Mapping[str, Any], verbose: bool) -> History:
+    def run(self, verbose: bool) -> History:
         """Train. Ctrl-C ends it early; the history says so."""
         data, options = self.data, self.options
         y, shift, scale = data.y, 0.0, 1.0
@@ -71,15 +93,15 @@ class Fitting:
             data.X[self.train],
             y[self.train],
             loss=self.loss,
-            optimizer=options["optimizer"],
-            epochs=options["epochs"],
+            optimizer=self.optimizer,
+            epochs=self.epochs,
             batch_size=options["batch_size"],
             validation=(data.X[self.held], y[self.held]) if len(self.held) else 0.0,
             seed=options["seed"],
             threads=options["threads"],
             scale=None if options["scale"] == "none" else options["scale"],
+            callbacks=() if options["patience"] is None else EarlyStopping(patience=options["patience"]),
             verbose=verbose,
-            **settings,
         )
         if scaled:
             W, b = list(self.net.parameters.values())[-2:]
@@ -91,11 +113,11 @@ class Fitting:
         self.net.features = list(data.features)
         return history
 
-    def results(self, history: History) -> list[Any]:
+    def results(self) -> list[Any]:
         """What the held-out samples say (the training samples where none are held out)."""
         part, word = (self.held, "held out") if len(self.held) else (self.train, "training")
-        if not len(history) and history.stopped:
-            return []
+        if self.options["patience"] is not None:
+            word += " (and chosen by)"
         if self.data.classes:
             self._said = chosen_classes(self.net(self.data.X[part]))
             return judge_classes(self.data.y[part], self._said, self.data.classes, word)
@@ -139,18 +161,17 @@ def r2_and_rmse(true: Array, said: Array) -> tuple[float, float]:
     return (float(1 - error / variance) if variance > 0 else float("nan")), float(np.sqrt(error))
 
 
-def judge_classes(true: Array, said: Array, classes: tuple[str, ...], word: str) -> list[Any]:
+def judge_classes(true: Array, said: Array, classes: tuple[str, ...], word: str, loss: str = "") -> list[Any]:
     """Accuracy and the confusion table."""
     right, n = int((true == said).sum()), len(true)
     table = show.counts(true, said, len(classes))
-    accuracy = f"accuracy {100 * right / max(n, 1):.1f} % ({right:,} of {n:,})"
+    accuracy = f"accuracy {100 * right / max(n, 1):.1f} % ({right:,} of {n:,}){loss}"
     return [show.facts([(word, accuracy)]), "", show.confusion(table, classes), ""]
 
 
-def judge_values(true: Array, said: Array, word: str) -> list[Any]:
+def judge_values(true: Array, said: Array, word: str, loss: str = "") -> list[Any]:
     """R2 and the typical error."""
     r2, rmse = r2_and_rmse(true, said)
     spread = float(np.std(true, dtype=np.float64))
-    return [
-        show.facts([(word, f"R² {r2:.3f}, RMSE {rmse:.4g} (the target's own deviation is {spread:.4g})")])
-    ]
+    text = f"R² {r2:.3f}, RMSE {rmse:.4g} where the target's own deviation is {spread:.4g}{loss}"
+    return [show.facts([(word, text)])]

@@ -23,21 +23,19 @@ def is_bundled(name: str) -> bool:
     return not Path(name).exists() and name in datasets.names()
 
 
-def training_data(
-    name: str, target: str | None, task: str | None, drop: Sequence[str], dtype: str
-) -> Dataset:
-    """The data set to train on."""
+def training_data(name: str, target: str | None, task: str | None, drop: Sequence[str]) -> Dataset:
+    """The data set to train on, in float64: the network scales before it rounds."""
     if is_bundled(name):
         if target is not None or drop or task is not None:
             raise click.UsageError(
                 f"--target, --drop and --task are for files; {name!r} is a data set in fastnn"
             )
-        return datasets.load(name, dtype)
+        return datasets.load(name, "float64")
     table_exists(name)
     if target is None:
         columns = ", ".join(tables.Table.open(name).columns)
         raise click.UsageError(f"which column of {name} is to be learnt? Say --target, one of: {columns}")
-    return tables.read(name, target, task, drop, dtype)
+    return tables.read(name, target, task, drop, "float64")
 
 
 def table_exists(name: str) -> None:
@@ -51,10 +49,9 @@ def table_exists(name: str) -> None:
 
 def inputs_for(net: Any, name: str) -> tuple[Array, tables.Table | Dataset]:
     """X for this network from a bundled data set or a file, and what else is there."""
-    dtype = net.dtype
     width = int(np.prod(net.input_shape))
     if is_bundled(name):
-        data = datasets.load(name, dtype)
+        data = datasets.load(name, "float64")
         if data.X.shape[1] != width:
             raise DataError(
                 f"the network does not fit the data set {name!r}",
@@ -71,7 +68,7 @@ def inputs_for(net: Any, name: str) -> tuple[Array, tables.Table | Dataset]:
             raise DataError(
                 f"{name} has too few columns", got=f"{len(names)}", expected=f"{width}, one a feature"
             )
-    return table.features(names, dtype).reshape(len(table), *net.input_shape), table
+    return table.features(names, "float64").reshape(len(table), *net.input_shape), table
 
 
 def layer_sizes(text: str) -> list[int]:
