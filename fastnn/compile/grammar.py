@@ -38,6 +38,7 @@ _REFUSED: dict[type[ast.AST], str] = {
     ast.List: "a list",
     ast.ListComp: "a list",
     ast.Match: "match",
+    ast.NamedExpr: "the operator :=",
     ast.Nonlocal: "nonlocal",
     ast.Raise: "raise",
     ast.Set: "a set",

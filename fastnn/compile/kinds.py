@@ -70,8 +70,6 @@ class Kinds:
                 return self._all(node.values)
             case ast.IfExp():
                 return self._all([node.body, node.orelse])
-            case ast.NamedExpr():
-                return self._of(node.value)
             case ast.BinOp():
                 return self._of_operation(node)
             case ast.Attribute():
@@ -132,7 +130,7 @@ def bindings(function: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | Kind]]
             case ast.Assign():
                 for target in node.targets:
                     yield from _bound(target, node.value)
-            case ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
+            case ast.AnnAssign(value=ast.expr() as value):
                 yield from _bound(node.target, value)
             case ast.AugAssign(target=ast.Name() as target):
                 yield target.id, ast.BinOp(ast.Name(target.id, ast.Load()), node.op, node.value)

@@ -76,8 +76,6 @@ class _Typer(ast.NodeTransformer):
                 node.body, node.orelse = self.whole(node.body), self.whole(node.orelse)
             case ast.Tuple():
                 node.elts = [self.whole(element) for element in node.elts]
-            case ast.NamedExpr():
-                node.value = self.whole(node.value)
             case _:
                 return cast(ast.expr, self.visit(node))
         return node
@@ -125,10 +123,6 @@ class _Typer(ast.NodeTransformer):
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         return self._as_is(node)
-
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
-        node.value = self._as(node.target, node.value)
-        return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         node.value = self.visit(node.value)
