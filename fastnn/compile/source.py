@@ -9,7 +9,8 @@ import ast
 import copy
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from fastnn.compile.grammar import meaning, parse, where
 from fastnn.compile.kinds import Kind, Kinds, bindings
@@ -20,7 +21,7 @@ __all__ = ["typed_source"]
 
 
 def typed_source(
-    function: types.FunctionType,
+    function: Callable[..., Any],
     role: str,
     settings: Mapping[str, float] | None = None,
     whole: frozenset[str] = frozenset(),
@@ -33,12 +34,16 @@ def typed_source(
     whole numbers, `provided` the names that the module defines already. With `assign`, the statement that adds to that
     argument overwrites it instead.
     """
+    if not isinstance(function, types.FunctionType):
+        raise PluginError(
+            f"{role} is not a plain Python function", got=repr(function)[:80], expected=f"def {role}(...)"
+        )
     settings = settings or {}
     names = list(inspect.signature(function).parameters)
     arguments: dict[str, Kind] = {name: "whole" for name in names if name in whole}
     arguments |= {name: _kind(value) for name, value in settings.items()}
-    sources = _Sources(role, provided, assign)
-    sources.name(function, arguments, f"{role}_" if settings else role)
+    sources = _Sources(role, provided)
+    sources.define(function, arguments, f"{role}_" if settings else role, assign)
     if settings:
         given = ", ".join(name for name in names if name not in settings)
         passed = ", ".join(_text(settings[name]) if name in settings else name for name in names)
@@ -61,40 +66,41 @@ _Key = tuple[types.FunctionType, tuple[tuple[str, Kind], ...]]
 class _Sources:
     """Definitions in the order in which they are needed. A helper called with whole numbers here and reals there is defined twice."""
 
-    def __init__(self, role: str, provided: frozenset[str], assign: str | None) -> None:
-        self.role, self.provided, self.assign = role, provided, assign
+    def __init__(self, role: str, provided: frozenset[str]) -> None:
+        self.role, self.provided = role, provided
         self.texts: list[str] = []
         self._names: dict[_Key, str] = {}
         self._kinds: dict[_Key, Kinds | None] = {}
         self._trees: dict[types.FunctionType, tuple[ast.FunctionDef, dict[str, types.FunctionType]]] = {}
 
-    def name(self, function: types.FunctionType, arguments: Arguments, name: str | None = None) -> str:
-        """The name under which `function` is defined for arguments of these kinds; defines it where that is new."""
-        key = _key(function, arguments)
-        if key in self._names:
-            return self._names[key]
-        is_role = name is not None
-        name = self._free(f"{self.role}_{function.__name__}") if name is None else name
-        self._names[key] = name
+    def define(
+        self, function: types.FunctionType, arguments: Arguments, name: str, assign: str | None = None
+    ) -> None:
+        """Append the definition of `function` for arguments of these kinds, after those of the functions that it calls."""
+        self._names[_key(function, arguments)] = name
         tree, helpers = self._tree(function)
         kinds = self._kinds_of(function, arguments)
         assert kinds is not None
 
         def called(node: ast.Call) -> str | None:
             """The name of the definition that a call means."""
-            helper = helpers.get(node.func.id) if isinstance(node.func, ast.Name) else None
-            if helper is None:
+            word = node.func.id if isinstance(node.func, ast.Name) else ""
+            if word not in helpers:
                 return None
             named = {k.arg: kinds.of(k.value) for k in node.keywords if k.arg}
-            return self.name(helper, _bound(function, helper, [kinds.of(a) for a in node.args], named))
+            bound = _bound(function, helpers[word], [kinds.of(a) for a in node.args], named)
+            key = _key(helpers[word], bound)
+            if key not in self._names:
+                self.define(helpers[word], bound, self._free(f"{self.role}_{word}"))
+            return self._names[key]
 
         tree = copy.deepcopy(tree)
-        if is_role and self.assign is not None:
-            tree = _Overwrite(self.assign).visit(tree)
-        tree = type_literals(tree, kinds, called, whole_result=not is_role and kinds.result != "real")
+        if assign is not None:
+            tree = _Overwrite(assign).visit(tree)
+        is_helper = name not in (self.role, f"{self.role}_")
+        tree = type_literals(tree, kinds, called, whole_result=is_helper and kinds.result != "real")
         tree.name = name
         self.texts.append(ast.unparse(tree) + "\n")
-        return name
 
     def _free(self, name: str) -> str:
         taken = {*self._names.values(), self.role, f"{self.role}_"}

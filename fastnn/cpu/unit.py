@@ -8,9 +8,9 @@ settings as bits of float64. `run` is the address of what the running loop knows
 
 from __future__ import annotations
 
-from fastnn import numerics
-from fastnn.compile import Unit, typed_source
+from fastnn.compile import Unit
 from fastnn.ops.kernel import Kernel
+from fastnn.ops.text import definitions
 
 __all__ = ["ELEMENT_TYPES", "HEADER", "OPTIONS", "RUN", "kernel_unit"]
 
@@ -45,22 +45,11 @@ ELEMENT_TYPES = {"": "real", "i": "np.int64", "d": "np.float64"}
 
 def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, ...]) -> Unit:
     """The unit that loops over the body. `same`: operands that lie where the result lies (so that the compiler knows, and vectorises)."""
-    texts = [HEADER.format(dtype=dtype)]
-    texts += [f"{n} = numerics.{n}\n" for n in kernel.body.__code__.co_names if n in numerics.__all__]
-    for role, (function, settings) in kernel.functions.items():
-        texts += [_jitted(t) for t in typed_source(function, role, settings, kernel.whole_functions)]
-    whole = frozenset({"i", "step", "seed", "row", *kernel.wholes}) - set(kernel.reals)
-    overwrite = kernel.result if kernel.accumulates and not accumulate else None
-    body = typed_source(kernel.body, "body", None, whole, frozenset(kernel.functions), overwrite)
-    texts += [_jitted(text) for text in body]
+    texts = [HEADER.format(dtype=dtype), *definitions(kernel, accumulate, f"@njit({OPTIONS})")]
     texts.append(_loop(kernel, same))
     variant = ("" if accumulate or not kernel.accumulates else "_set") + ("_same" if same else "")
     name = f"{kernel.name.replace('.', '_')}{variant}_{dtype}"
     return Unit(name, "\n".join(texts))
-
-
-def _jitted(text: str) -> str:
-    return f"\n@njit({OPTIONS})\n{text}"
 
 
 def _loop(kernel: Kernel, same: tuple[int, ...]) -> str:
