@@ -59,8 +59,10 @@ def read_csv(path: Path) -> tuple[Columns, Sequence[int]]:
                     numbers = np.loadtxt(file, np.float64, None, separator, ndmin=2, quotechar='"')
             except ValueError:
                 numbers = np.empty((0, 0))
-            if len(numbers) and numbers.shape[1] == len(header) and np.isfinite(numbers).all():
-                return dict(zip(header, numbers.T, strict=True)), range(2, len(numbers) + 2)
+            file.seek(start)
+            lines = [i for i, line in enumerate(file, 2) if line.strip()]
+            if numbers.shape == (len(lines), len(header)):
+                return dict(zip(header, numbers.T, strict=True)), lines
             file.seek(start)
             columns, lines = _cells(file, path, header, separator)
     except UnicodeDecodeError as error:

@@ -64,6 +64,13 @@ def test_a_large_offset_does_not_spoil_float32():
     assert np.allclose(Z[:, 0], (np.arange(8) - 3.5) / np.arange(8).std(), rtol=1e-6)
 
 
+def test_statistics_of_float32_are_summed_in_float64():
+    X = np.random.default_rng(0).uniform(1e4, 2e4, (200_000, 1)).astype(np.float32)
+    scaler = Scaler.standardise(X)
+    assert np.allclose(scaler.shift, X.astype(np.float64).mean(axis=0), rtol=1e-13)
+    assert np.allclose(scaler.scale, X.astype(np.float64).std(axis=0), rtol=1e-13)
+
+
 def test_images_are_scaled_pixel_by_pixel():
     X = np.random.default_rng(0).normal(size=(50, 1, 4, 3))
     scaler = Scaler.standardise(X)

@@ -94,12 +94,17 @@ def test_the_fast_reader_of_numbers_equals_the_strict_one(csv):
     rows = "".join(f"{i}, {i / 7!r},1e-{i}\n" for i in range(9))
     fast, lines = read_csv(csv("a,b,c\n" + rows))
     strict, others = read_csv(csv("a,b,c\n" + rows + "7,x,1\n"))
-    assert lines == range(2, 11) and others == list(range(2, 12))
+    assert lines == list(range(2, 11)) and others == list(range(2, 12))
     assert fast["a"].tolist() == strict["a"].tolist()[:-1] and fast["c"].tolist() == strict["c"].tolist()[:-1]
     assert fast["b"].tolist() == [float(word) for word in strict["b"][:-1]]
 
 
 COLOURS = "size,colour,y\n1,red,0.5\n2,blue,1.5\n3,red,2.5\n"
+
+
+def test_quoted_words_may_hold_the_separator_and_follow_a_space(csv):
+    data = tables.read(csv('"a, b", y\n1, "x, 1"\n2, "x, 2"\n'), "y")
+    assert data.features == ("a, b",) and data.classes == ("x, 1", "x, 2")
 
 
 def test_few_words_become_one_feature_each(csv):
@@ -155,10 +160,11 @@ def test_missing_values_are_located(csv, cell, column):
 
 
 def test_infinite_and_too_large_numbers_are_located(csv):
-    with pytest.raises(DataError, match="column 'x' is infinite in line 3"):
-        tables.read(csv("x,y\n1,1.5\ninf,2.5\n"), "y")
-    path = csv("x,y\n1,1.5\n1e300,2.5\n")
-    with pytest.raises(DataError, match=r"1e\+300.* in line 3\n +expected +numbers that fit float32"):
+    for word, value in (("infinite", "inf"), ("missing", "nan")):
+        with pytest.raises(DataError, match=f"column 'x' is {word} in line 4"):
+            tables.read(csv(f"x,y\n\n1,1.5\n{value},2.5\n"), "y")
+    path = csv("x,y\n1,1.5\n\n1e300,2.5\n")
+    with pytest.raises(DataError, match=r"1e\+300.* in line 4\n +expected +numbers that fit float32"):
         tables.read(path, "y")
     assert tables.read(path, "y", dtype="float64").X[1, 0] == 1e300
 
