@@ -1,10 +1,12 @@
 """The command line as a user meets it: what it prints where, which files it leaves, which exit code it ends with."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import pytest
 import fastnn as fnn
 from fastnn import cli, datasets, progress
 from fastnn.cli import COMMANDS, doctor, main
+from fastnn.compile import cache_folder, listeners
 
 
 @pytest.fixture
@@ -371,6 +374,24 @@ def test_doctor_gives_the_reason_why_there_is_no_gpu(run, monkeypatch):
     assert "no NVIDIA driver" in run("doctor")[1]
 
 
+def test_warmup_says_what_it_compiled_and_where_it_is_kept(run, monkeypatch):
+    asked = []
+
+    def warmup(dtypes, progress=None):
+        asked.append(dtypes)
+        for listener in list(listeners):
+            for seconds in (None, 0.25):
+                listener("affine_float32", seconds)
+
+    monkeypatch.setitem(sys.modules, "fastnn.warmup", types.SimpleNamespace(warmup=warmup))
+    code, out, err = run("warmup --dtype float64 --dtype float64")
+    assert code == 0 and asked == [("float64",)]
+    assert re.search(r"float64: 1 kernel compiled in [\d.]+ s", out) and str(cache_folder()) in out
+    assert err.splitlines()[-1] == "compiled 1 kernel for this machine in 0.2 s (first use only)"
+    monkeypatch.setitem(sys.modules, "fastnn.warmup", types.SimpleNamespace(warmup=lambda dtypes: None))
+    assert "everything was compiled already" in run("warmup")[1]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_with_examples(run, command):
     code, out, _ = run(f"{command} --help")
@@ -409,15 +430,24 @@ def test_warnings_are_lines_and_the_caller_s_way_to_show_them_comes_back(run, mo
     assert err == "warning: mind this\nerror: enough\n" and warnings.showwarning is before
 
 
-def test_python_m_fastnn_and_a_closed_pipe():
-    code = [sys.executable, "-m", "fastnn"]
-    version = subprocess.run([*code, "--version"], capture_output=True, text=True, check=True).stdout
-    assert version == f"fastnn {fnn.__version__}\n"
-    piped = subprocess.run(
-        f"{sys.executable} -m fastnn plugins | head -1",
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=True,
+def shell(line, **environment):
+    line = line.replace("fastnn", f"{sys.executable} -m fastnn")
+    return subprocess.run(
+        line, shell=True, capture_output=True, text=True, check=True, env={**os.environ, **environment}
     )
-    assert piped.stdout.startswith("kind") and "Traceback" not in piped.stderr
+
+
+def test_python_m_fastnn():
+    assert shell("fastnn --version").stdout == f"fastnn {fnn.__version__}\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error_and_the_model_is_there(tmp_path):
+    ended = shell(f"fastnn fit iris --quiet --epochs 1 --out {tmp_path}/m | head -1")
+    assert ended.stdout.startswith("data") and ended.stderr == "" and (tmp_path / "m").exists()
+    ended = shell(f"fastnn predict {tmp_path}/m iris | head -1")
+    assert ended.stdout == "prediction,probability\n" and "Traceback" not in ended.stderr
+
+
+def test_a_terminal_of_ascii_alone_is_enough():
+    ended = shell("fastnn fit diabetes --epochs 1; fastnn fit iris --epochs 1", PYTHONIOENCODING="ascii")
+    assert "R? " in ended.stdout and "setosa" in ended.stdout and "Traceback" not in ended.stderr

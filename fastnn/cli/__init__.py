@@ -7,6 +7,7 @@ Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the u
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -55,6 +56,9 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a middle dot shows "?", not a traceback
     with warnings.catch_warnings():  # puts showwarning back, for those who call this from Python
         warnings.showwarning = _show_warning
         return _run(arguments)
@@ -75,7 +79,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted", code=130)
     except BrokenPipeError:  # the reader of a pipe, as head, has seen enough
-        sys.stderr.close()
+        from fastnn.cli.show import silence
+
+        silence()
         return 0
     except OSError as error:
         if error.filename is None:

@@ -97,22 +97,18 @@ def command(data: str, out: str | None, plot: str | None, quiet: bool, **options
     fitting = Fitting(dataset, split, sizes, chosen, options)
     show.show(show.facts(fitting.facts()))
     history = fitting.run(verbose=not quiet)
-    show.show(*fitting.results())
-    written = []
-    if out is not None:
+    shown, written = fitting.results(), []
+    if out is not None:  # before anything is printed: the reader of a pipe may be gone
         fitting.net.save(out)
         written.append(f"{out} ({show.size(out)})")
     if plot is not None and len(history):
         fitting.draw(history, plot)
         written.append(plot)
     if written:
-        show.show(show.facts([("written", ", ".join(written))]))
+        shown.append(show.facts([("written", ", ".join(written))]))
+    show.show(*shown)
     if history.stopped == "interrupted":
-        kept = (
-            f"the network as it was is in {out}"
-            if out is not None
-            else "nothing was kept: there was no --out"
-        )
+        kept = "nothing was kept: there was no --out" if out is None else f"the network as it was is in {out}"
         click.echo(f"interrupted; {kept}", err=True)
         return 130
     return 0

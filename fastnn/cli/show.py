@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,21 +16,33 @@ WORST = 10  # confusions listed of a larger one
 
 
 def show(*things: Any) -> None:
-    """Print on stdout; in plain lines as wide as they need, where that is no terminal."""
+    """Print on stdout; in plain lines as wide as they need, where that is no terminal.
+
+    A reader that has left, as head does, is no reason to stop: there may be files to write.
+    """
     from rich.console import Console
 
     screen = Console(highlight=False, markup=False, emoji=False)
-    if screen.is_terminal:
-        for thing in things:
-            screen.print(thing)
-        return
-    plain = Console(highlight=False, markup=False, emoji=False, width=500, color_system=None)
-    with plain.capture() as captured:
-        for thing in things:
-            plain.print(thing)
-    for line in captured.get().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
-    sys.stdout.flush()
+    try:
+        if screen.is_terminal:
+            for thing in things:
+                screen.print(thing)
+            return
+        plain = Console(highlight=False, markup=False, emoji=False, width=500, color_system=None)
+        with plain.capture() as captured:
+            for thing in things:
+                plain.print(thing)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()
+
+
+def silence() -> None:
+    """Nobody reads stdout any more: let it lead nowhere, so that its last flush does not fail either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> Any:

@@ -38,7 +38,11 @@ def command(dtypes: tuple[str, ...]) -> int:
         warmup(tuple(dict.fromkeys(dtypes)))
         count = messages.count
     seconds = time.perf_counter() - start
-    done = f"{count} kernels compiled in {seconds:.1f} s" if count else "everything was compiled already"
+    done = (
+        f"{count} kernel{'' if count == 1 else 's'} compiled in {seconds:.1f} s"
+        if count
+        else "everything was compiled already"
+    )
     rows = [("warmup", f"{', '.join(dict.fromkeys(dtypes))}: {done}"), ("cache", str(cache_folder()))]
     show.show(show.facts(rows))
     return 0
