@@ -6,6 +6,7 @@ fastnn[plot]. pyplot is never touched: no window opens, no state is left behind,
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,7 +230,14 @@ def _figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    class Picture(Figure):
+        """A figure that notebooks show, though pyplot does not know it."""
+
+        def _repr_png_(self) -> bytes:
+            self.savefig(data := io.BytesIO(), format="png", dpi=110)
+            return data.getvalue()
+
+    figure = Picture(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 

@@ -140,7 +140,11 @@ class Progress:
 
     def message(self, text: str) -> None:
         """One line that stays, above the bar."""
-        if self.verbose and self._console is not None:
+        if not self.verbose or self._console is None:
+            return
+        if self._bar is None and not self._console.is_jupyter:
+            print(text, file=self._console.file, flush=True)  # a hundredth of what rich takes
+        else:
             self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def stop(self, reason: str | None = None) -> None:

@@ -82,6 +82,10 @@ def test_history_plots_itself(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+def test_a_notebook_shows_the_picture():
+    assert rows(3).plot()._repr_png_().startswith(b"\x89PNG")
+
+
 def test_nothing_is_drawn_of_no_epochs():
     with pytest.raises(DataError, match="no epochs"):
         History().plot()
