@@ -1,114 +1,19 @@
-"""Callbacks: what happens before, between and after the epochs of a fit.
-
-    on_train_begin(run)          once, before the first epoch
-    on_epoch_begin(run)
-    on_epoch_end(run, row)       row: what the history got for this epoch
-    on_train_end(run)            once, also after stop() and Ctrl-C; not after an error
-
-`run` has net, epoch (finished ones), epochs, step, steps_per_epoch, n_samples, history, optimizer, stop(reason)
-and state() -> (tensors, record), all that is needed to go on later.
-"""
+"""The callbacks that come with the library: stop early, keep checkpoints, log to a file. What one is: callback.py."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.callback import Callback, Callbacks, LambdaCallback, Record, Row, Tensors
 from fastnn.errors import SettingError, did_you_mean
 
-Row = Mapping[str, Any]
-Tensors = dict[str, NDArray[Any]]
-Record = dict[str, Any]
-
 __all__ = ["CSVLog", "Callback", "Callbacks", "Checkpoint", "EarlyStopping", "LambdaCallback"]
-
-
-class Callback:
-    """A callback that does nothing; override what you need.
-
-    `state` and `restore` carry what it knows through a checkpoint, so that a resumed run is the same run.
-    """
-
-    def on_train_begin(self, run: Any) -> None: ...
-
-    def on_epoch_begin(self, run: Any) -> None: ...
-
-    def on_epoch_end(self, run: Any, row: Row) -> None: ...
-
-    def on_train_end(self, run: Any) -> None: ...
-
-    def state(self) -> tuple[Tensors, Record]:
-        """Arrays and a JSON-able record that `restore` takes back."""
-        return {}, {}
-
-    def restore(self, tensors: Tensors, record: Record) -> None: ...
-
-
-class Callbacks(Callback):
-    """Several callbacks as one, in the order given, but checkpoints last: they save what the others decided."""
-
-    def __init__(self, callbacks: Callback | Iterable[Callback] = ()) -> None:
-        members = [callbacks] if isinstance(callbacks, (Callback, type)) else list(callbacks)
-        for member in members:
-            given: Any = member
-            if not isinstance(given, Callback):
-                name = given.__name__ if isinstance(given, type) else repr(given)
-                raise SettingError(
-                    f"{name} is not a callback",
-                    expected="objects of classes derived from fastnn.Callback",
-                    hint=f"{name}()" if isinstance(given, type) else "LambdaCallback(on_epoch_end=...)",
-                )
-        self.members = sorted(members, key=lambda member: isinstance(member, Checkpoint))
-
-    def on_train_begin(self, run: Any) -> None:
-        for member in self.members:
-            member.on_train_begin(run)
-
-    def on_epoch_begin(self, run: Any) -> None:
-        for member in self.members:
-            member.on_epoch_begin(run)
-
-    def on_epoch_end(self, run: Any, row: Row) -> None:
-        for member in self.members:
-            member.on_epoch_end(run, row)
-
-    def on_train_end(self, run: Any) -> None:
-        for member in self.members:
-            member.on_train_end(run)
-
-    def state(self) -> tuple[Tensors, Record]:
-        """The states of all members, under "callback/<class>/<number among those>"."""
-        tensors: Tensors = {}
-        record: Record = {}
-        for key, member in self._keyed():
-            arrays, about = member.state()
-            tensors |= {f"{key}/{name}": array for name, array in arrays.items()}
-            if about:
-                record[key] = about
-        return tensors, record
-
-    def restore(self, tensors: Tensors, record: Record) -> None:
-        """Give every member its own part back; members that were not there before start anew."""
-        for key, member in self._keyed():
-            if key in record:
-                prefix = f"{key}/"
-                own = {n.removeprefix(prefix): array for n, array in tensors.items() if n.startswith(prefix)}
-                member.restore(own, record[key])
-
-    def _keyed(self) -> list[tuple[str, Callback]]:
-        seen: dict[str, int] = {}
-        keyed = []
-        for member in self.members:
-            name = type(member).__name__
-            keyed.append((f"callback/{name}/{seen.get(name, 0)}", member))
-            seen[name] = seen.get(name, 0) + 1
-        return keyed
 
 
 class _Monitor:
@@ -212,6 +117,8 @@ class Checkpoint(Callback):
     one step: an interrupted write leaves the older one.
     """
 
+    last = True
+
     def __init__(
         self, path: Any, every: int = 1, monitor: str | None = None, mode: str | None = None
     ) -> None:
@@ -251,23 +158,6 @@ class Checkpoint(Callback):
         if self._monitor is not None and "best" in record:
             self._monitor.best = record["best"]
             self._resumed = True
-
-
-class LambdaCallback(Callback):
-    """Functions as a callback: LambdaCallback(on_epoch_end=lambda run, row: print(row["loss"]))."""
-
-    EVENTS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
-
-    def __init__(self, **functions: Callable[..., None]) -> None:
-        for event, function in functions.items():
-            if event not in self.EVENTS:
-                raise SettingError(
-                    f"there is no event {event!r}{did_you_mean(event, self.EVENTS)}",
-                    expected="one of " + ", ".join(self.EVENTS),
-                )
-            if not callable(function):
-                raise SettingError(f"{event} is not a function", got=repr(function))
-            setattr(self, event, function)
 
 
 class CSVLog(Callback):
