@@ -266,6 +266,13 @@ def test_paths_are_checked_before_anything_is_trained(run, monkeypatch):
         assert run(line)[0] == 2
 
 
+def test_a_picture_without_matplotlib_is_refused_before_training(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(fnn.Network, "fit", None)
+    code, _, err = run("fit digits --plot curve.png")
+    assert code == 2 and 'pip install "fastnn[plot]"' in err
+
+
 def test_ctrl_c_keeps_the_model(run, tmp_path, monkeypatch):
     after = progress.Progress.epoch_end
 
