@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import inputs
 from fastnn.contracts import Loss, Part, class_config
 from fastnn.errors import FastnnError, SettingError, ShapeError
-from fastnn.graph import Graph, Node, Parameter
+from fastnn.graph import Graph, Node
 from fastnn.history import History
 from fastnn.objective import Objective
 from fastnn.ops import LossOp
 from fastnn.ops.loss import link_kernel
+from fastnn.measures import chosen_classes, measures
+from fastnn.parameters import Views, first_values
 from fastnn.passes import Passes
 from fastnn.plan import Plan, build_plan
 from fastnn.registry import registry
@@ -67,8 +68,8 @@ class Network:
         self.history: History = History()
         self._theta = np.zeros(0, self.dtype)
         self._passes: Passes | None = None
-        self._layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
-        self._named: dict[str, Node] = {"input": self.graph.input}
+        self.layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        self.nodes: dict[str, Node] = {"input": self.graph.input}
         node = self.graph.input
         for number, layer in enumerate(layers):
             node = self.apply(str(number), layer, node)
@@ -96,32 +97,28 @@ class Network:
 
     def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
         """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`."""
-        if name in self._named or not name or name.startswith("@"):
+        if name in self.nodes or not name or name.startswith("@"):
             raise FastnnError(f"a layer cannot be called {name!r}", hint="every layer has a name of its own")
         built = registry.get("layer", layer)
         sources = tuple(self._name_of(node) for node in nodes)
         node: Node = built(Scope(self, name), *nodes)
-        self._layers[name] = (built, sources)
-        self._named[name] = node
+        self.layers[name] = (built, sources)
+        self.nodes[name] = node
         self._draw_new_parameters()
         return node
 
     def _name_of(self, node: Node) -> str:
-        for name, known in self._named.items():
+        for name, known in self.nodes.items():
             if known is node:
                 return name
         raise FastnnError(f"{node!r} is no node of this network", expected="net.input or what net.apply gave")
 
     def _draw_new_parameters(self) -> None:
-        old = self._theta.size
         theta = np.zeros(self.graph.n_parameters, self.dtype)
-        theta[:old] = self._theta
-        for parameter in self.graph.parameters.values():
-            if parameter.offset >= old:
-                rng = np.random.default_rng([self.seed % 2**32, zlib.crc32(parameter.name.encode())])
-                fans = _fans(parameter)
-                values = parameter.initializer.draw(rng, parameter.shape, *fans)
-                theta[parameter.offset : parameter.offset + parameter.size] = values.ravel()
+        theta[: self._theta.size] = self._theta
+        for name, parameter in self.graph.parameters.items():
+            if parameter.offset >= self._theta.size:
+                Views(self.graph.parameters, theta)[name][...] = first_values(parameter, self.seed)
         self._theta, self._passes = theta, None
 
     # ---- parameters
@@ -155,16 +152,16 @@ class Network:
     # ---- asking
     def __call__(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """Raw outputs (batch, n_out) for rows X (batch, *input_shape)."""
-        return self._forward().outputs(self._rows(X), None, threads)
+        return self._forward().outputs(self.as_rows(X), None, threads)
 
     def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """What the loss's link shows of the outputs: probabilities for cross-entropies, else the outputs."""
         link = None if self.loss is None else link_kernel(self.loss)
-        return self._forward().outputs(self._rows(X), link, threads)
+        return self._forward().outputs(self.as_rows(X), link, threads)
 
     def predict_classes(self, X: ArrayLike) -> Array:
         """The most probable class of every row: its label where fit saw labels, else its number."""
-        place = _chosen(self(X))
+        place = chosen_classes(self(X))
         return place if self.classes is None else self.classes[place]
 
     def evaluate(
@@ -177,9 +174,9 @@ class Network:
         threads: int | None = None,
     ) -> dict[str, float]:
         """{"loss": ..., "accuracy": ...} for classes; {"loss": ..., "rmse": ..., "r2": ...} for values. (Weighted) means over the rows."""
-        chosen = self._loss(loss, y)
+        chosen = self.choose_loss(loss, y)
         targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self.classes)
-        rows = self._rows(X)
+        rows = self.as_rows(X)
         _same_length(rows, targets.array)
         weights = inputs.as_weights(sample_weight, None, targets, self.dtype)
         return self.scores(rows, targets, chosen, weights, threads)
@@ -188,19 +185,10 @@ class Network:
         self, rows: Array, targets: inputs.Targets, loss: Loss, weights: Array | None = None, threads: int | None = None
     ) -> dict[str, float]:
         """`evaluate` for rows and targets that are checked and scaled already."""
-        out, value = self._forward().outputs_and_loss(rows, targets.array, LossOp(loss, targets.kind), weights, threads)
-        scores = {"loss": value}
-        if loss.task == "classification":
-            answers = targets.array if targets.kind == "index" else _answers(targets.array)
-            scores["accuracy"] = float(np.average(_chosen(out) == answers, weights=weights)) if len(out) else np.nan
-        else:
-            error = (out.astype(np.float64) - targets.array) ** 2
-            spread = (targets.array - np.average(targets.array, axis=0, weights=weights)) ** 2
-            mean = float(np.average(error.reshape(len(error), -1).mean(axis=1), weights=weights))
-            variance = float(np.average(spread.reshape(len(spread), -1).mean(axis=1), weights=weights))
-            scores["rmse"] = mean**0.5
-            scores["r2"] = 1 - mean / variance if variance > 0 else np.nan
-        return scores
+        out, value = self._forward().outputs_and_loss(
+            rows, targets.array, LossOp(loss, targets.kind), weights, threads
+        )
+        return {"loss": value, **measures(out, targets, loss, weights)}
 
     def objective(
         self,
@@ -213,10 +201,10 @@ class Network:
         threads: int | None = None,
     ) -> Objective:
         """The mean loss over (X, y) as a function of theta, with gradient, Hessian-vector products and Hessian."""
-        chosen = self._loss(loss, y)
+        chosen = self.choose_loss(loss, y)
         targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self.classes)
         weights = inputs.as_weights(sample_weight, class_weight, targets, self.dtype)
-        rows = self._rows(X)
+        rows = self.as_rows(X)
         _same_length(rows, targets.array)
         op = LossOp(chosen, targets.kind)
         self.output  # noqa: B018  (raises where there is none)
@@ -235,7 +223,7 @@ class Network:
         self.output  # noqa: B018
         if mode == "infer":
             return build_plan(self.graph, batch, self.dtype)
-        chosen = self._loss(loss, None)
+        chosen = self.choose_loss(loss, None)
         op = LossOp(chosen, "index" if chosen.index is not None else "row")
         return build_plan(self.graph, batch, self.dtype, mode, loss=op, training=mode == "gradient")
 
@@ -247,7 +235,7 @@ class Network:
 
     def __repr__(self) -> str:
         output = "no output yet" if self.graph.output is None else f"-> {self.output_shape}"
-        return f"<Network {self.input_shape} {output}, {len(self._layers)} layers, {self._theta.size:,} parameters, {self.dtype}>"
+        return f"<Network {self.input_shape} {output}, {len(self.layers)} layers, {self._theta.size:,} parameters, {self.dtype}>"
 
     # ---- keeping
     def save(self, path: Any) -> None:
@@ -264,7 +252,7 @@ class Network:
             "seed": self.seed,
             "layers": [
                 {"name": name, "layer": _plain(class_config(layer)), "inputs": list(sources)}
-                for name, (layer, sources) in self._layers.items()
+                for name, (layer, sources) in self.layers.items()
             ],
             "output": None if self.graph.output is None else self._name_of(self.output),
             "loss": None if self.loss is None else self.loss.config(),
@@ -277,9 +265,9 @@ class Network:
         """A network of this structure with fresh parameters."""
         net = cls(config["input_shape"], seed=config["seed"], dtype=config["dtype"])
         for entry in config["layers"]:
-            net.apply(entry["name"], entry["layer"], *(net._named[name] for name in entry["inputs"]))
+            net.apply(entry["name"], entry["layer"], *(net.nodes[name] for name in entry["inputs"]))
         if config["output"] is not None:
-            net.output = net._named[config["output"]]
+            net.output = net.nodes[config["output"]]
         net.loss = None if config["loss"] is None else registry.get("loss", config["loss"])
         net.classes = None if config["classes"] is None else np.array(config["classes"])
         net.features = config["features"]
@@ -295,13 +283,14 @@ class Network:
             self._passes = Passes(self.graph, self._theta, self.dtype)
         return self._passes
 
-    def _rows(self, X: ArrayLike) -> Array:
+    def as_rows(self, X: ArrayLike) -> Array:
+        """X as the network reads it: checked, scaled, C-contiguous, in its dtype."""
         if self.scaler is None:
             return inputs.as_rows(X, self.input_shape, self.dtype)
         rows = inputs.as_rows(X, self.input_shape, "float64")  # scaled before it is rounded
         return inputs.as_rows(self.scaler.transform(rows), self.input_shape, self.dtype)
 
-    def _loss(self, loss: Any, y: ArrayLike | None) -> Loss:
+    def choose_loss(self, loss: Any, y: ArrayLike | None) -> Loss:
         """The loss given, else the one of the last fit, else what y asks for."""
         if loss is None:
             loss = self.loss if self.loss is not None else "squared_error" if y is None else inputs.infer_loss(y)
@@ -311,45 +300,11 @@ class Network:
         return found
 
 
-class Views(Mapping[str, Array]):
-    """The parameters by name, as views of theta."""
-
-    def __init__(self, parameters: Mapping[str, Parameter], theta: Array) -> None:
-        self._parameters, self._theta = parameters, theta
-
-    def __getitem__(self, name: str) -> Array:
-        p = self._parameters[name]
-        return self._theta[p.offset : p.offset + p.size].reshape(p.shape)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
-
-    def __len__(self) -> int:
-        return len(self._parameters)
-
-
 def _shape(shape: Any) -> tuple[int, ...]:
     numbers = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
         raise ShapeError("the input shape is a number of features, or a shape", got=repr(shape), expected="784 or (1, 28, 28)")
     return tuple(int(n) for n in numbers)
-
-
-def _fans(parameter: Parameter) -> tuple[int, int]:
-    """What a unit reads and what reads an input: W is (n_out, n_in, ...)."""
-    if len(parameter.shape) < 2:
-        return parameter.size, parameter.size
-    field = parameter.size // (parameter.shape[0] * parameter.shape[1])
-    return parameter.shape[1] * field, parameter.shape[0] * field
-
-
-def _chosen(out: Array) -> Array:
-    """The class each row of raw outputs stands for."""
-    return (out[:, 0] > 0).astype(np.int64) if out.shape[1] == 1 else out.argmax(axis=1)
-
-
-def _answers(rows: Array) -> Array:
-    return (rows[:, 0] > 0.5).astype(np.int64) if rows.shape[1] == 1 else rows.argmax(axis=1)
 
 
 def _same_length(X: Array, y: Array) -> None:

@@ -16,10 +16,10 @@ def rows(net: Network) -> list[tuple[str, str, str, str, int, int]]:
     """(name, layer, inputs, output shape, parameters, floating-point operations for one sample) for every layer."""
     plan = build_plan(net.graph, 1, net.dtype)
     listed = []
-    for name, (layer, sources) in net._layers.items():
+    for name, (layer, sources) in net.layers.items():
         own = [p for p in net.graph.parameters.values() if p.name.startswith(f"{name}/")]
         flops = sum(i.flops for i in plan.instructions if i.node == name or i.node.startswith(f"{name}/"))
-        shape = "(" + ", ".join(["batch", *map(str, net._named[name].shape)]) + ")"
+        shape = "(" + ", ".join(["batch", *map(str, net.nodes[name].shape)]) + ")"
         listed.append((name, type(layer).__name__, ", ".join(sources), shape, sum(p.size for p in own), flops))
     return listed
 

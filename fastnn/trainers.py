@@ -181,4 +181,4 @@ def _checked(net: Network, loss: Loss, data: TrainingSet) -> TrainingSet:
 
     X, y = data.held
     targets = as_targets(y, loss, net.output_shape, net.dtype, data.targets.classes)
-    return TrainingSet(data.X, data.targets, data.weights, (net._rows(X), targets))
+    return TrainingSet(data.X, data.targets, data.weights, (net.as_rows(X), targets))

@@ -71,7 +71,7 @@ def fit(
     """
     epochs, batch_size = _count("epochs", epochs, least=0), _count("batch_size", batch_size)
     seed = net.seed if seed is None else _count("seed", seed, least=-(2**63))
-    chosen = net._loss(loss, y)
+    chosen = net.choose_loss(loss, y)
     rule = _optimizer(optimizer, settings)
     features = inputs.column_names(X)
     # everything is checked as it was handed over, so that an error names the user's rows and changes nothing
@@ -94,7 +94,7 @@ def fit(
             net.scaler = None
         net.loss, net.classes, net.features = chosen, classes, features
         targets = inputs.as_targets(y, chosen, net.output_shape, net.dtype, classes)
-        data = TrainingSet(net._rows(X), targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
+        data = TrainingSet(net.as_rows(X), targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
         if isinstance(rule, Rule):
             batch = len(X) if rule.full_batch else min(batch_size, len(X))
             run.trainer = RuleTrainer(net, rule, chosen, data, batch, threads)
