@@ -21,7 +21,6 @@ The body is documentation, fallback and test oracle at once: every device makes 
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,7 +51,7 @@ class Kernel:
     arrays: Mapping[str, str]
     reals: tuple[str, ...] = ()
     wholes: tuple[str, ...] = ()
-    functions: Mapping[str, tuple[types.FunctionType, Mapping[str, float]]] = field(default_factory=dict)
+    functions: Mapping[str, tuple[Callable[..., Any], Mapping[str, float]]] = field(default_factory=dict)
     whole_functions: frozenset[str] = frozenset()
     by_row: bool = False
     accumulates: bool = False
