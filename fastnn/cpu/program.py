@@ -31,7 +31,9 @@ class Program:
                 if isinstance(word, Place):
                     buffer = word.buffer
                     if word.constant == "zeros":
-                        self.zero_row = max(self.zero_row, instruction.result.row_size)
+                        result = instruction.result
+                        columns = result.row_size if len(result.shape) > 1 else result.size
+                        self.zero_row = max(self.zero_row, columns)
                     space = word.constant if buffer is None else buffer.space
                     places.append((len(words), space, 0 if buffer is None else buffer.offset * buffer.itemsize))
                     words.append(0)
