@@ -1,0 +1,91 @@
+"""Who a plugin is: found by its name, alone under it, and the same after a trip through config and pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from fastnn.contracts import Part, class_config
+from fastnn.registry import registry
+from fastnn.testing.claims import require
+
+__all__ = ["check_class_identity", "check_part_identity", "found", "label"]
+
+
+def found(kind: str, what: Any, settings: Mapping[str, Any]) -> Any:
+    """The configured plugin, from an object, a class or a name."""
+    return registry.get(kind, what, **settings)
+
+
+def label(thing: Any, kind: str) -> str:
+    """How sentences call it."""
+    return f"{kind} {thing.name!r}"
+
+
+def check_part_identity(part: Part, kind: str) -> None:
+    """Of an object made of functions: name, config, settings, pickle."""
+    who = label(part, kind)
+    _check_name(part, kind, who)
+    config = part.config()
+    try:
+        json.dumps(config)
+    except TypeError as error:
+        raise AssertionError(f"{who}: config() is not fit for JSON: {error}") from error
+    bare = dataclasses.replace(part, changed={})
+    again = registry.get(kind, bare, **{name: value for name, value in config.items() if name != "name"})
+    require(
+        again.settings == part.settings,
+        f"{who}: config() loses settings: {part.settings} became {again.settings}",
+    )
+    for setting, default in part.defaults.items():
+        other = (not default) if isinstance(default, bool) else default + 1
+        changed = part(**{setting: other})
+        require(changed.settings[setting] == other, f"{who}: setting {setting} cannot be set")
+        require(part.settings[setting] != other, f"{who}: setting {setting} of a copy changes the original")
+    functions = [value for value in vars(part).values() if inspect.isfunction(value)]
+    if all("<locals>" not in function.__qualname__ for function in functions):
+        require(pickle.loads(pickle.dumps(part)) == part, f"{who}: pickle does not give it back")
+
+
+def check_class_identity(thing: Any, kind: str) -> None:
+    """Of an object of a class (layer, solver): name, arguments kept under their names."""
+    who = label(thing, kind)
+    _check_name(thing, kind, who)
+    try:
+        config = class_config(thing)
+    except AttributeError as error:
+        raise AssertionError(
+            f"{who}: an argument of __init__ is not kept under its own name: {error}"
+        ) from error
+    again = type(thing)(**{name: value for name, value in config.items() if name != "name"})
+    require(
+        class_config(again) == config,
+        f"{who}: its config {config} became {class_config(again)} in a second object",
+    )
+
+
+def _check_name(thing: Any, kind: str, who: str) -> None:
+    """Nobody else may hold the name; a plugin that isn't registered (yet) must find it free."""
+    require(
+        isinstance(thing.name, str) and thing.name.isidentifier(), f"{who}: the name is not an identifier"
+    )
+    for entry in registry.entries(kind):
+        registered = entry.object
+        own = registered in (thing, type(thing)) or (
+            type(registered) is type(thing)
+            and registered.name == thing.name
+            and registered.defaults == thing.defaults
+        )
+        require(
+            own or not (_names(thing) & _names(entry)),
+            f"{who}: a name of it belongs to {entry.source} already",
+        )
+
+
+def _names(thing: Any) -> set[str]:
+    """Name and aliases as look-ups compare them."""
+    return {name.replace("_", "").lower() for name in (thing.name, *getattr(thing, "aliases", ()))}
