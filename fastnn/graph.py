@@ -64,6 +64,10 @@ class Graph:
     def input(self) -> Node:
         return self.nodes[0]
 
+    def copy(self) -> Graph:
+        """The graph as it is now: what is built later does not change it."""
+        return Graph(list(self.nodes), dict(self.parameters), self.output, self.n_parameters)
+
     def add_input(self, shape: Shape) -> Node:
         node = Node(0, "input", None, (), (), {}, shape)
         self.nodes.append(node)

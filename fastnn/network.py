@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import inputs
 from fastnn.contracts import Loss, Part, class_config
-from fastnn.errors import FastnnError, SettingError, ShapeError
+from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError
 from fastnn.graph import Graph, Node
 from fastnn.history import History
 from fastnn.objective import Objective
@@ -101,10 +101,17 @@ class Network:
             raise FastnnError(f"a layer cannot be called {name!r}", hint="every layer has a name of its own")
         built = registry.get("layer", layer)
         sources = tuple(self._name_of(node) for node in nodes)
-        node: Node = built(Scope(self, name), *nodes)
+        before = self.graph.copy()
+        try:
+            node: Node = built(Scope(self, name), *nodes)
+            if not any(node is known for known in self.graph.nodes):
+                raise PluginError(f"layer {name!r} ({built.name}) gave no node", got=repr(node), hint="return what net.op(...) gives")
+            self._draw_new_parameters()
+        except BaseException:
+            self.graph = before  # a layer that fails halfway leaves nothing behind: theta has no room for its parameters
+            raise
         self.layers[name] = (built, sources)
         self.nodes[name] = node
-        self._draw_new_parameters()
         return node
 
     def _name_of(self, node: Node) -> str:
