@@ -51,7 +51,8 @@ class Objective:
         threads: int | None = None,
     ) -> None:
         self.n = graph.n_parameters
-        self._graph, self._dtype, self._loss, self._threads = graph, dtype, loss, threads
+        self._graph = graph.copy()  # plans are made when they are asked for: by then the network may have grown
+        self._dtype, self._loss, self._threads = dtype, loss, threads
         self._data = {"X": X, "y": y} | ({} if weights is None else {"weights": weights})
         self._theta, self._g, self._v, self._hv = (np.zeros(self.n, dtype) for _ in range(4))
         self._machines: dict[str, Machine] = {}

@@ -1,0 +1,64 @@
+"""Building a network: a layer that fails leaves it as it was, and what was made before does not see what is built later."""
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+
+X = np.random.default_rng(0).normal(size=(20, 4))
+
+
+class Halfway:
+    """Declares a parameter and fails."""
+
+    name = "halfway"
+
+    def __call__(self, net, a):
+        net.parameter("W", (1000, a.shape[0]), "zeros")
+        raise RuntimeError("no further")
+
+
+class Nothing:
+    name = "nothing"
+
+    def __call__(self, net, a):
+        net.parameter("W", (1000, a.shape[0]), "zeros")
+
+
+def wrong_shape(rng, shape, fan_in, fan_out):
+    return np.zeros(3)
+
+
+FAILING = {
+    "raises": (Halfway(), RuntimeError),
+    "returns nothing": (Nothing(), fnn.PluginError),
+    "unknown activation": (fnn.Dense(1000, "nosuch"), fnn.UnknownNameError),
+    "initializer of the wrong shape": (
+        fnn.Dense(1000, initializer=fnn.Initializer("wrong_shape", wrong_shape)),
+        fnn.PluginError,
+    ),
+}
+
+
+@pytest.mark.parametrize("layer, error", FAILING.values(), ids=FAILING)
+def test_a_layer_that_fails_leaves_the_network_as_it_was(layer, error):
+    net = fnn.Network(4, [fnn.Dense(3)])
+    with pytest.raises(error):
+        net.apply("next", layer, net.input)
+    assert list(net.parameters) == ["0/W", "0/b"] and len(net.graph.nodes) == 2
+    assert net.graph.n_parameters == net.theta.size == 15
+    net.fit(X, X[:, :3], epochs=1, verbose=False)  # wrote beyond theta
+    net.output = net.apply("next", fnn.Dense(2), net.output)  # the name is free
+    assert net(X).shape == (20, 2)
+
+
+def test_an_objective_stays_with_the_network_that_it_was_made_of():
+    net = fnn.Network(4)
+    h = net.output = net.apply("a", fnn.Dense(3, "tanh"), net.input)
+    theta, y = net.theta.copy(), np.zeros((20, 3))
+    objective, value = net.objective(X, y), net.objective(X, y).value(theta)
+    net.output = net.apply("c", fnn.Dense(3), net.apply("b", fnn.Dense(50_000), h))
+    assert objective.value(theta) == value  # read beyond theta
+    assert objective.gradient(theta).shape == objective.hvp(theta, theta).shape == (15,)
+    with pytest.raises(fnn.ShapeError):
+        objective.value(net.theta)
