@@ -208,7 +208,7 @@ MISTAKES = [
     ("fit digits --target x", "for files"),
     ("fit digits --layers 12,x", "list of widths"),
     ("fit digits --layers 0", "list of widths"),
-    ("fit digits --layrs 12", "'--layers'"),
+    ("fit digits --layrs 12", "--layers"),
     ("fit digits --epochs 0", "--epochs"),
     ("fit digits --validation 1", "--validation"),
     ("fit digits --activation rel", "did you mean 'relu'"),
