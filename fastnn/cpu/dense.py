@@ -1,7 +1,7 @@
-"""Tuned CPU kernels of the affine map: the three products on the micro-kernel, and the column sums of the bias.
+"""Tuned CPU kernel of the affine map: the three products and the column sums of the bias, all on the micro-kernel.
 
-Words of a product: units (rows of C), 0, then C, ldc, I, i_row, A, a_row, a_k, B, ldb, transposed, columns, depth. Rows are shared out; every element
-is one chain in the order of k, so the bits do not depend on the shares.
+Words: units, 0, then C, ldc, I, i_row, A, a_row, a_k, B, ldb, transposed, columns, depth, and 1 where C is one row. Units are the rows of C,
+or the columns of that one row; they are shared out. Every element is one chain in the order of k, so the bits do not depend on the shares.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from fastnn.cpu.gemm import gemm
 from fastnn.cpu.share import share
 from fastnn.cpu.vector import pointer, size_of
 
-__all__ = ["column_sums", "product"]
+__all__ = ["product"]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", inline="always")
 def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
-    """C = I + A B for this thread's rows."""
+    """C = I + A B for this thread's rows, or columns."""
     w = pointer(words, np.int64)
     low, high = share(w[0], t, team)
     if low == high:
@@ -26,34 +26,16 @@ def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
     size = size_of(real)
     C, ldc, I, i_row, A, a_row, a_k = w[2], w[3], w[4], w[5], w[6], w[7], w[8]
     B, ldb, transposed, columns, depth = w[9], w[10], w[11] != 0, w[12], w[13]
+    rows, b_start = high - low, 0
+    if w[14] != 0:
+        rows, columns = 1, high - low
+        ldc, i_row, a_row, b_start = 1, 1, 0, low
     gemm(
         real,
         C + low * ldc * size, ldc,
         I + low * i_row * size, i_row,
         A + low * a_row * size, a_row, a_k,
-        B, ldb, transposed,
-        high - low, columns, depth,
-        pointer(run, np.int64)[4],
-    )  # fmt: skip
-
-
-@njit(nogil=True, error_model="numpy")
-def column_sums(real, words, run, t, team):  # type: ignore[no-untyped-def]
-    """g[j] (+)= sum_s delta[s, j], as the product of a row of ones and delta, for this thread's columns.
-
-    Words: units (columns), 0, g, I, step of I (0: a row of zeros), the one, delta, columns, batch.
-    """
-    w = pointer(words, np.int64)
-    low, high = share(w[0], t, team)
-    if low == high:
-        return
-    size = size_of(real)
-    gemm(
-        real,
-        w[2] + low * size, 0,
-        w[3] + low * w[4] * size, 0,
-        w[5], 0, 0,
-        w[6] + low * size, w[7], False,
-        1, high - low, w[8],
+        B + b_start * size, ldb, transposed,
+        rows, columns, depth,
         pointer(run, np.int64)[4],
     )  # fmt: skip

@@ -44,7 +44,9 @@ def _body(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
     kernel, result = instruction.kernel, instruction.result
     same = tuple(
         position
-        for position, (buffer, spec) in enumerate(zip(instruction.operands, kernel.arrays.values(), strict=True))
+        for position, (buffer, spec) in enumerate(
+            zip(instruction.operands, kernel.arrays.values(), strict=True)
+        )
         if position > 0 and spec == "*" and buffer.same_place(result)
     )
     words: list[Word] = [instruction.units, instruction.inner]
@@ -68,12 +70,12 @@ def _extents(buffer: Buffer, axes: int) -> list[Word]:
     return [max(n, 0) for n in (*head, tail)] if len(buffer.shape) >= axes else [*buffer.shape, 1]
 
 
-def _tuned_unit(function: str, dtype: str) -> Unit:
+def _product_unit(dtype: str) -> Unit:
     text = HEADER.format(dtype=dtype) + (
-        f"import fastnn.cpu.dense\n\n\n@cfunc('void(int64, int64, int64, int64)', cache=True, {OPTIONS})\n"
-        f"def kernel(words, run, t, team):\n    fastnn.cpu.dense.{function}(real, words, run, t, team)\n"
+        f"from fastnn.cpu.dense import product\n\n\n@cfunc('void(int64, int64, int64, int64)', cache=True, {OPTIONS})\n"
+        "def kernel(words, run, t, team):\n    product(real, words, run, t, team)\n"
     )
-    return Unit(f"dense_{function}_{dtype}", text)
+    return Unit(f"dense_product_{dtype}", text)
 
 
 def _product(
@@ -88,8 +90,18 @@ def _product(
     columns = C.row_size
     if start is None:
         start = (Place(C), columns) if instruction.accumulate else (ZEROS, 0)
-    words = [instruction.units, 0, Place(C), columns, *start, Place(A[0]), *A[1:], Place(B[0]), *B[1:], columns, depth]
-    return _tuned_unit("product", dtype), words
+    words: list[Word] = [
+        instruction.units,
+        0,
+        Place(C),
+        columns,
+        *start,
+        Place(A[0]),
+        *A[1:],
+        Place(B[0]),
+        *B[1:],
+    ]
+    return _product_unit(dtype), [*words, columns, depth, 0]
 
 
 def _forward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
@@ -117,11 +129,28 @@ def _gradient_W(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
 
 
 def _gradient_b(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
+    """The column sums of delta, as the product of a row of ones and delta."""
     g, delta = instruction.operands
     batch, n_out = delta.shape
-    start = (Place(g), 1) if instruction.accumulate else (ZEROS, 0)
-    words: list[Word] = [instruction.units, 0, Place(g), *start, ONE, Place(delta), n_out, batch]
-    return _tuned_unit("column_sums", dtype), words
+    start = Place(g) if instruction.accumulate else ZEROS
+    words: list[Word] = [
+        instruction.units,
+        0,
+        Place(g),
+        n_out,
+        start,
+        0,
+        ONE,
+        0,
+        0,
+        Place(delta),
+        n_out,
+        0,
+        n_out,
+        batch,
+        1,
+    ]
+    return _product_unit(dtype), words
 
 
 TUNED: dict[str, Callable[[Instruction, str], tuple[Unit, list[Word]]]] = {
