@@ -70,7 +70,8 @@ class _Sources:
         self.role, self.provided = role, provided
         self.texts: list[str] = []
         self._names: dict[_Key, str] = {}
-        self._kinds: dict[_Key, Kinds | None] = {}
+        self._kinds: dict[_Key, Kinds] = {}
+        self._open: list[types.FunctionType] = []
         self._trees: dict[types.FunctionType, tuple[ast.FunctionDef, dict[str, types.FunctionType]]] = {}
 
     def define(
@@ -80,7 +81,6 @@ class _Sources:
         self._names[_key(function, arguments)] = name
         tree, helpers = self._tree(function)
         kinds = self._kinds_of(function, arguments)
-        assert kinds is not None
 
         def called(node: ast.Call) -> str | None:
             """The name of the definition that a call means."""
@@ -107,23 +107,25 @@ class _Sources:
         numbered = (name if number == 1 else f"{name}_{number}" for number in range(1, len(taken) + 2))
         return next(candidate for candidate in numbered if candidate not in taken)
 
-    def _kinds_of(self, function: types.FunctionType, arguments: Arguments) -> Kinds | None:
-        """The kinds in `function`; None while they are being found, as in a function that calls itself."""
+    def _kinds_of(self, function: types.FunctionType, arguments: Arguments) -> Kinds:
+        """The kinds in `function`."""
         key = _key(function, arguments)
         if key not in self._kinds:
-            self._kinds[key] = None
+            if function in self._open:
+                raise PluginError(
+                    f"{where(function)} calls itself, which cannot be compiled", hint="write a loop"
+                )
+            self._open.append(function)
             tree, helpers = self._tree(function)
 
             def result(name: str, places: Sequence[Kind], named: Arguments) -> Kind | None:
-                helper = helpers.get(name)
-                kinds = (
-                    None
-                    if helper is None
-                    else self._kinds_of(helper, _bound(function, helper, places, named))
-                )
-                return None if kinds is None else kinds.result
+                if name not in helpers:
+                    return None
+                bound = _bound(function, helpers[name], places, named)
+                return self._kinds_of(helpers[name], bound).result
 
             self._kinds[key] = Kinds(tree, arguments, result)
+            self._open.pop()
         return self._kinds[key]
 
     def _tree(self, function: types.FunctionType) -> tuple[ast.FunctionDef, dict[str, types.FunctionType]]:

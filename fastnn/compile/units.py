@@ -100,7 +100,9 @@ def _load(name: str, text: str) -> ModuleType:
     try:
         module = _import(module_name, path)
     except NumbaError as error:
-        raise PluginError(f"kernel {name} cannot be compiled: {_reason(error)}", got=f"the code in {path}") from error
+        raise PluginError(
+            f"kernel {name} cannot be compiled: {_reason(error)}", got=f"the code in {path}"
+        ) from error
     if compiling:
         for listener in listeners:
             listener(name, time.perf_counter() - start)
@@ -111,7 +113,11 @@ def _load(name: str, text: str) -> ModuleType:
 def _reason(error: NumbaError) -> str:
     """The first line of Numba's message that says something."""
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in said if not line.startswith(("Failed in", "During:", "There are", "-", "File", ">>>"))]
+    telling = [
+        line
+        for line in said
+        if not line.startswith(("Failed in", "During:", "There are", "-", "File", ">>>"))
+    ]
     return telling[0] if telling else type(error).__name__
 
 

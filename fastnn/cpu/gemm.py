@@ -29,14 +29,16 @@ def scratch_size(dtype: str) -> int:
     return (DEPTH + lanes(dtype)) * 2 * lanes(dtype)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _pack(real, B, ldb, transposed, columns, depth, panel, D):
     """D[k, 0:panel] = B[k, 0:columns], zeros beyond the columns."""
     width = lanes_of(real)
     size = size_of(real)
     if transposed:
         for j in range(0, panel, width):
-            for k in range(0, depth, width):  # along the rows of B: each load of the block meets its next line, and prefetches
+            for k in range(
+                0, depth, width
+            ):  # along the rows of B: each load of the block meets its next line, and prefetches
                 S, T = B + (j * ldb + k) * size, D + (k * panel + j) * size
                 rows = min(width, max(columns - j, 0))
                 if rows == width and depth - k >= width:
@@ -49,7 +51,7 @@ def _pack(real, B, ldb, transposed, columns, depth, panel, D):
                 copy_lanes(real, B + (k * ldb + j) * size, max(columns - j, 0), D + (k * panel + j) * size)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", inline="always")
 def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns, depth, scratch):
     """C = I + A B; addresses are int64, sizes and strides count elements, scratch holds `scratch_size` elements."""
     width = lanes_of(real)

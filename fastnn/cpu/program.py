@@ -35,7 +35,9 @@ class Program:
                         columns = result.row_size if len(result.shape) > 1 else result.size
                         self.zero_row = max(self.zero_row, columns)
                     space = word.constant if buffer is None else buffer.space
-                    places.append((len(words), space, 0 if buffer is None else buffer.offset * buffer.itemsize))
+                    places.append(
+                        (len(words), space, 0 if buffer is None else buffer.offset * buffer.itemsize)
+                    )
                     words.append(0)
                 else:
                     words.append(word)
@@ -44,7 +46,9 @@ class Program:
         self.places: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for space in {place[1] for place in places}:
             chosen = [(index, offset) for index, name, offset in places if name == space]
-            self.places[space] = tuple(np.array(column, dtype=np.int64) for column in zip(*chosen, strict=True))  # type: ignore[assignment]
+            self.places[space] = tuple(
+                np.array(column, dtype=np.int64) for column in zip(*chosen, strict=True)
+            )  # type: ignore[assignment]
 
     def bind(self, space: str, address: int) -> None:
         """Everything in `space` lies from `address` on."""

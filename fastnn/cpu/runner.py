@@ -34,7 +34,7 @@ _BYTES = 8
 _TABLE_BYTES = _BYTES * TABLE_COLUMNS
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
     """Run the frame's steps as thread t of the team."""
     f = pointer(frame, np.int64)

@@ -27,7 +27,7 @@ SPINS = 4000
 """Turns of the waiting loop (some 40 us) before a thread offers its core to others at every further turn."""
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def meet(counter, team, phase, yield_function):  # type: ignore[no-untyped-def]
     """Wait until every thread of the team has come here for the `phase`-th time; `counter` only ever grows."""
     atomic_add(counter, 1)
@@ -57,7 +57,9 @@ def core_count() -> int:
     if limit is None:
         return cores
     if not limit.isdigit() or int(limit) < 1:
-        raise SettingError("FASTNN_NUM_THREADS is not a number of threads", got=repr(limit), expected="1 or more")
+        raise SettingError(
+            "FASTNN_NUM_THREADS is not a number of threads", got=repr(limit), expected="1 or more"
+        )
     return min(cores, int(limit))
 
 
@@ -69,7 +71,9 @@ def resolve_threads(threads: int | None, plan: Plan) -> int:
     """
     if threads is not None:
         if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
-            raise SettingError("threads is not a number of threads", got=repr(threads), expected="1 or more, or None")
+            raise SettingError(
+                "threads is not a number of threads", got=repr(threads), expected="1 or more, or None"
+            )
         return int(threads)
     nanoseconds = plan.flops / 100 + 50 * len(plan.instructions)
     share = 20_000 + 1_000 * plan.meetings
@@ -88,7 +92,8 @@ class Team:
         self._failure: BaseException | None = None
         self._condition = threading.Condition()
         self._threads = [
-            threading.Thread(target=self._serve, args=(t,), name=f"fastnn-{t}", daemon=True) for t in range(1, size)
+            threading.Thread(target=self._serve, args=(t,), name=f"fastnn-{t}", daemon=True)
+            for t in range(1, size)
         ]
         for thread in self._threads:
             thread.start()

@@ -12,13 +12,16 @@ from fastnn.compile import Unit
 from fastnn.ops.kernel import Kernel
 from fastnn.ops.text import definitions
 
-__all__ = ["ELEMENT_TYPES", "HEADER", "OPTIONS", "RUN", "kernel_unit"]
+__all__ = ["ELEMENT_TYPES", "FUNCTION", "HEADER", "OPTIONS", "RUN", "kernel_unit"]
 
 RUN = ("step", "row", "seed", "eta", "scratch")
 """Places of the numbers in `run`; eta is the bits of a float64, scratch the address of this thread's workspace."""
 
 OPTIONS = "error_model='numpy', fastmath={'contract', 'nsz'}"
 """Divisions must not raise, or loops don't vectorise. No 'arcp', 'afn' or 'reassoc': a vector and a scalar remainder must give the same bits."""
+
+FUNCTION = f"@njit(inline='always', {OPTIONS})"
+"""Inlined before types are inferred: compiled once and not once a level, in little more than half the time, to the same machine code."""
 
 HEADER = """import math
 
@@ -45,7 +48,7 @@ ELEMENT_TYPES = {"": "real", "i": "np.int64", "d": "np.float64"}
 
 def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, ...]) -> Unit:
     """The unit that loops over the body. `same`: operands that lie where the result lies (so that the compiler knows, and vectorises)."""
-    texts = [HEADER.format(dtype=dtype), *definitions(kernel, accumulate, f"@njit({OPTIONS})")]
+    texts = [HEADER.format(dtype=dtype), *definitions(kernel, accumulate, FUNCTION)]
     texts.append(_loop(kernel, same))
     variant = ("" if accumulate or not kernel.accumulates else "_set") + ("_same" if same else "")
     name = f"{kernel.name.replace('.', '_')}{variant}_{dtype}"
