@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn.contracts import Loss
 from fastnn.errors import DataError, ShapeError
 
-__all__ = ["Targets", "as_rows", "as_targets", "as_weights", "column_names", "infer_loss"]
+__all__ = ["Targets", "as_rows", "as_targets", "as_weights", "class_numbers", "column_names", "infer_loss"]
 
 Array = NDArray[Any]
 
@@ -48,11 +48,10 @@ def as_rows(X: ArrayLike, shape: Sequence[int], dtype: str, name: str = "X") -> 
 def as_targets(y: ArrayLike, loss: Loss, output_shape: Sequence[int], dtype: str, classes: Array | None = None) -> Targets:
     """y for this loss and output; `classes` are the labels that an earlier fit found."""
     array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == 1 and loss.index is not None:
-        if array.dtype.kind in "iubUSO" or tuple(output_shape) != (1,):  # a column of labels
-            array = array[:, 0]
-    labels = array.ndim == 1 and (array.dtype.kind in "iubUSO" or (loss.row is None or tuple(output_shape) != (1,)))
-    if loss.index is not None and labels:
+    may_be_labels = array.dtype.kind in "iubUSO" or loss.row is None or tuple(output_shape) != (1,)
+    if array.ndim == 2 and array.shape[1] == 1 and loss.index is not None and may_be_labels:  # a column of labels
+        array = array[:, 0]
+    if loss.index is not None and array.ndim == 1 and may_be_labels:
         return _classes(array, loss, output_shape, classes)
     if loss.row is None:
         raise ShapeError(
@@ -89,6 +88,11 @@ def as_weights(
     return np.ascontiguousarray(weights * (n / weights.sum()), dtype=dtype)
 
 
+def class_numbers(output_shape: Sequence[int]) -> Array:
+    """0, 1, ...: the labels of a network that was trained on the numbers of its classes."""
+    return np.arange(2 if output_shape[0] == 1 else output_shape[0])
+
+
 def infer_loss(y: ArrayLike) -> str:
     """Name of the loss that y asks for: labels and whole numbers are classes, real numbers are values."""
     return "cross_entropy" if np.asarray(y).dtype.kind in "iubUSO" and np.asarray(y).ndim == 1 else "squared_error"
@@ -113,42 +117,45 @@ def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) ->
 
 
 def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array | None) -> Targets:
-    n_out = output_shape[0]
-    n_classes = 2 if n_out == 1 else n_out
+    n_out, n_classes = output_shape[0], len(class_numbers(output_shape))
     if array.dtype.kind == "f":
         if not np.isfinite(array).all() or (array != np.round(array)).any():
             raise DataError(
                 f"loss {loss.name!r} takes class labels, but y has fractions", got=array[:5], expected="whole numbers or strings"
             )
         array = array.astype(np.int64)
-    if known is None and array.dtype.kind in "iub":
-        if array.size == 0 or (array.min() >= 0 and array.max() < n_classes):
-            return Targets("index", np.ascontiguousarray(array, dtype=np.int64))
     if array.dtype.kind == "O":
-        missing = [k for k, label in enumerate(array) if label is None or label != label]
+        missing = [k for k, label in enumerate(array) if label is None or label != label]  # noqa: PLR0124  (NaN)
         if missing:
             raise DataError(
                 f"y has {len(missing)} labels missing", got=f"y[{missing[0]}] = {array[missing[0]]}", expected="a label for every row",
                 hint="drop the rows without a label",
             )  # fmt: skip
-        array = array.astype(str)
+        array = array.astype(np.int64 if all(isinstance(label, (int, np.integer)) for label in array) else str)
+    if known is None and array.dtype.kind in "iub" and (array.size == 0 or (array.min() >= 0 and array.max() < n_classes)):
+        return Targets("index", np.ascontiguousarray(array, dtype=np.int64))
     classes = np.unique(array) if known is None else known
     if len(classes) > n_classes:
         raise DataError(
             f"y has {len(classes)} classes, but the network has {n_out} output{'s' if n_out > 1 else ''}",
             got=", ".join(map(str, classes[:8])) + (", ..." if len(classes) > 8 else ""),
             expected=f"at most {n_classes} classes",
-            hint=f"make the last layer Dense({len(classes)})",
+            hint=f"make the last layer Dense({len(classes)})"
+            + (", or say loss='squared_error' if y are values" if classes.dtype.kind in "iu" else ""),
         )
     if known is not None and known.dtype.kind in "US":
         array = array.astype(str)
-    place = np.searchsorted(classes, array)
-    place[place == len(classes)] = 0
-    wrong = classes[place] != array
+    if array.dtype.kind in "US" and classes.dtype.kind not in "US":  # text is none of these numbers
+        place, wrong = np.zeros(len(array), np.int64), np.ones(len(array), bool)
+    else:
+        place = np.searchsorted(classes, array)
+        place[place == len(classes)] = 0
+        wrong = classes[place] != array
     if wrong.any():
         raise DataError(
-            "y has a label that the network was not trained on", got=repr(array[wrong][0]), expected=", ".join(map(str, classes))
-        )
+            "y has a label that the network was not trained on", got=repr(array[wrong][0].item()),
+            expected=", ".join(map(str, classes)),
+        )  # fmt: skip
     return Targets("index", place.astype(np.int64), classes)
 
 

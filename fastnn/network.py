@@ -13,10 +13,10 @@ from fastnn.contracts import Loss, Part, class_config
 from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError
 from fastnn.graph import Graph, Node
 from fastnn.history import History
+from fastnn.measures import chosen_classes, measures
 from fastnn.objective import Objective
 from fastnn.ops import LossOp
 from fastnn.ops.loss import link_kernel
-from fastnn.measures import chosen_classes, measures
 from fastnn.parameters import Views, first_values
 from fastnn.passes import Passes
 from fastnn.plan import Plan, build_plan
@@ -182,7 +182,7 @@ class Network:
     ) -> dict[str, float]:
         """{"loss": ..., "accuracy": ...} for classes; {"loss": ..., "rmse": ..., "r2": ...} for values. (Weighted) means over the rows."""
         chosen = self.choose_loss(loss, y)
-        targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self.classes)
+        targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self._labels())
         rows = self.as_rows(X)
         _same_length(rows, targets.array)
         weights = inputs.as_weights(sample_weight, None, targets, self.dtype)
@@ -209,7 +209,7 @@ class Network:
     ) -> Objective:
         """The mean loss over (X, y) as a function of theta, with gradient, Hessian-vector products and Hessian."""
         chosen = self.choose_loss(loss, y)
-        targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self.classes)
+        targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self._labels())
         weights = inputs.as_weights(sample_weight, class_weight, targets, self.dtype)
         rows = self.as_rows(X)
         _same_length(rows, targets.array)
@@ -296,6 +296,10 @@ class Network:
             return inputs.as_rows(X, self.input_shape, self.dtype)
         rows = inputs.as_rows(X, self.input_shape, "float64")  # scaled before it is rounded
         return inputs.as_rows(self.scaler.transform(rows), self.input_shape, self.dtype)
+
+    def _labels(self) -> Array | None:
+        """The labels that fit saw, None before a fit."""
+        return inputs.class_numbers(self.output_shape) if self.classes is None and self.loss is not None else self.classes
 
     def choose_loss(self, loss: Any, y: ArrayLike | None) -> Loss:
         """The loss given, else the one of the last fit, else what y asks for."""

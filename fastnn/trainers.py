@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastnn.contracts import Loss, Rule
 from fastnn.cpu import Machine, resolve_threads
 from fastnn.errors import CapabilityError
-from fastnn.inputs import Targets
+from fastnn.inputs import Targets, as_targets, class_numbers
 from fastnn.objective import Objective
 from fastnn.ops import LossOp
 from fastnn.ops.update import update_kernel
@@ -177,8 +177,7 @@ def _checked(net: Network, loss: Loss, data: TrainingSet) -> TrainingSet:
     """Held-out rows converted as the training rows are, by the network that is being trained."""
     if data.held is None:
         return data
-    from fastnn.inputs import as_targets
-
     X, y = data.held
-    targets = as_targets(y, loss, net.output_shape, net.dtype, data.targets.classes)
+    classes = class_numbers(net.output_shape) if data.targets.classes is None else data.targets.classes
+    targets = as_targets(y, loss, net.output_shape, net.dtype, classes)
     return TrainingSet(data.X, data.targets, data.weights, (net.as_rows(X), targets))
