@@ -1,0 +1,60 @@
+"""No float64 in a float32 network, shown on the code that a GPU would run: PTX, compiled without a GPU.
+
+>>> from fastnn.testing.ptx import float64_lines, kernels_of
+>>> import fastnn as fnn
+>>> for kernel in kernels_of(fnn.activations.gelu):          # doctest: +SKIP
+...     assert float64_lines(kernel) == []
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from fastnn.contracts import Activation, Loss, RowActivation, Rule
+from fastnn.cuda import compile_ptx, kernel_text
+from fastnn.ops import Activate, Kernel, LossOp, Op, RowActivate
+from fastnn.ops.loss import link_kernel
+from fastnn.ops.update import update_kernel
+
+__all__ = ["GENERATIONS", "float64_lines", "kernels_of", "ptx"]
+
+GENERATIONS = ((8, 0), (9, 0))
+"""Compute capabilities that code is made for: A100 and H100."""
+
+
+def kernels_of(thing: Any) -> list[Kernel]:
+    """Every kernel that the CPU engine compiles for an activation, a loss, a rule or an op (object or class)."""
+    if isinstance(thing, Activation):
+        return list(Activate(thing).kernels())
+    if isinstance(thing, RowActivation):
+        return list(RowActivate(thing).kernels())
+    if isinstance(thing, Rule):
+        return [update_kernel(thing)]
+    if isinstance(thing, Loss):
+        return _kernels_of_loss(thing)
+    op = thing() if inspect.isclass(thing) else thing
+    assert isinstance(op, Op)
+    return list(op.kernels())
+
+
+def _kernels_of_loss(loss: Loss) -> list[Kernel]:
+    kernels = []
+    for kind in ("index", "row"):
+        if getattr(loss, kind) is not None:
+            op = LossOp(loss, kind)
+            kernels.append(op.value)
+            if getattr(loss, f"{kind}_curvature") is not None:
+                kernels.append(op.curvature)
+    link = link_kernel(loss)
+    return kernels if link is None else [*kernels, link]
+
+
+def ptx(kernel: Kernel, dtype: str = "float32", cc: tuple[int, int] = (9, 0)) -> str:
+    """The kernel's PTX; MissingExtraError where numba-cuda is not installed."""
+    return compile_ptx(kernel_text(kernel, dtype), cc, kernel.name)
+
+
+def float64_lines(kernel: Kernel, dtype: str = "float32", cc: tuple[int, int] = (9, 0)) -> list[str]:
+    """The instructions of the kernel's PTX that work in float64: none, for float32."""
+    return [line.strip() for line in ptx(kernel, dtype, cc).splitlines() if ".f64" in line]
