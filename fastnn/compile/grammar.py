@@ -172,7 +172,7 @@ def meaning(function: types.FunctionType, name: str) -> ast.expr | types.Functio
         return ast.Name("math", ast.Load())
     if isinstance(value, types.BuiltinFunctionType) and value.__module__ == "math":
         return ast.Attribute(ast.Name("math", ast.Load()), value.__name__, ast.Load())
-    if getattr(value, "__module__", None) == "fastnn.numerics":
+    if (getattr(value, "__module__", None) or "").startswith("fastnn.numerics"):
         return None
     if isinstance(value, types.FunctionType):
         return value

@@ -30,7 +30,7 @@ listeners: list[Callable[[str, float | None], None]] = []
 
 _loaded: dict[str, ModuleType] = {}
 _lock = threading.RLock()
-_FINGERPRINTED = ("compile", "cpu", "numerics.py")
+_FINGERPRINTED = ("compile", "cpu", "numerics")
 
 
 class Unit:

@@ -1,4 +1,4 @@
-"""Numbers made in compiled code, the same on CPU and GPU: the counter-based generator Philox4x32-10.
+"""Random numbers in compiled code: the counter-based generator Philox4x32-10.
 
 Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). A random number is a function of a key and a counter, so a
 dropout mask needs no storage and does not depend on threads, blocks or the order of work.
