@@ -120,11 +120,24 @@ def test_any_shape_is_right(name, dtype, rows, columns, depth, seed):
         check_product(name, dtype, rows, columns, depth, accumulate, seed=seed)
 
 
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [(96, 256, 96), (97, 259, 193), (421, 300, 385)], ids=str)
+def test_products_whose_both_sides_are_packed_are_right(name, dtype, size):
+    """Large enough for blocks of A (gemm.ROWS x gemm.PACKED_DEPTH), and just beyond one of them."""
+    for accumulate in modes(name):
+        one = check_product(name, dtype, *size, accumulate)
+        two = check_product(name, dtype, *size, accumulate, threads=3)
+        assert one.tobytes() == two.tobytes()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @given(rows=st.integers(1, 30), columns=st.integers(1, 66), depth=st.sampled_from(DEPTHS))
 def test_the_bits_do_not_depend_on_the_number_of_threads(dtype, rows, columns, depth):
     for name in KERNELS:
-        one, *others = [check_product(name, dtype, rows, columns, depth, False, threads) for threads in (1, 2, 3)]
+        one, *others = [
+            check_product(name, dtype, rows, columns, depth, False, threads) for threads in (1, 2, 3)
+        ]
         assert all(other.tobytes() == one.tobytes() for other in others)
 
 
@@ -132,7 +145,9 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(dtype, rows, columns, d
 @given(rows=st.integers(2, 30), columns=st.integers(1, 66), depth=st.sampled_from(DEPTHS))
 def test_a_row_does_not_depend_on_the_rows_beside_it(dtype, rows, columns, depth):
     rng = np.random.default_rng(0)
-    a, W, b = (rng.uniform(-1, 1, shape).astype(dtype) for shape in ((rows, depth), (columns, depth), (columns,)))
+    a, W, b = (
+        rng.uniform(-1, 1, shape).astype(dtype) for shape in ((rows, depth), (columns, depth), (columns,))
+    )
     together, alone = np.empty((rows, columns), dtype), np.empty((1, columns), dtype)
     run_kernel(affine.FORWARD, dtype, together, a, W, b)
     for s in (0, rows // 2, rows - 1):
@@ -188,7 +203,15 @@ def check_fenced():
     for dtype in ("float32", "float64"):
         for name in KERNELS:
             for accumulate in modes(name):
-                for rows, columns, depth in ((1, 1, 1), (3, 5, 7), (2, 16, 16), (9, 31, 13), (14, 33, 20), (16, 48, DEPTH + 1), (5, 10, 600)):
+                for rows, columns, depth in (
+                    (1, 1, 1),
+                    (3, 5, 7),
+                    (2, 16, 16),
+                    (9, 31, 13),
+                    (14, 33, 20),
+                    (16, 48, DEPTH + 1),
+                    (5, 10, 600),
+                ):
                     for at_end in (False, True):
                         arrays = []
                         for shape in shapes(name, rows, columns, depth):
@@ -201,14 +224,20 @@ def in_process(call, **environment):
     """Run a function of this file in a process of its own."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_gemm; print(test_gemm.{call})"
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="fences need mprotect")
 def test_nothing_beside_the_operands_is_read():
     done = in_process("check_fenced()")
-    assert done.returncode == 0, f"ended with {done.returncode}: read or wrote outside an operand\n{done.stderr}"
+    assert done.returncode == 0, (
+        f"ended with {done.returncode}: read or wrote outside an operand\n{done.stderr}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +245,9 @@ def test_nothing_beside_the_operands_is_read():
     [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}],
     ids=["128 bits", "256 bits"],
 )
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the narrow variants are those of x86")
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="the narrow variants are those of x86"
+)
 def test_narrower_processors_compute_the_same(environment):
     done = in_process("check_many((1, 2, 3, 5, 8, 13, 14, 15, 16, 29, 40))", **environment)
     assert done.returncode == 0, done.stderr

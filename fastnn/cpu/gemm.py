@@ -1,8 +1,13 @@
 """Matrix product  C[r, j] = I[r, j] + sum_k A[r, k] B[k, j]  on the micro-kernel, for all three products of a dense layer.
 
-A is read one number at a time, so any strides will do; B and C have their columns j side by side, or B is handed over
-transposed (B[k, j] at j * ldb + k) and is packed through registers, panel by panel. I is what the sums start from: C itself
-(accumulate), a bias row or zeros (row stride 0). Rows may be dealt out to threads in any way: the bits stay the same.
+A is read one number at a time, so any strides will do; B and C have their columns j side by side, or B is handed
+over transposed (B[k, j] at j * ldb + k). I is what the sums start from: C itself (accumulate), a bias row or zeros
+(row stride 0). Every element is one chain in the order of k, however the work is cut: rows may be dealt out to
+threads in any way, and the bits stay the same.
+
+Cut for the caches, as in Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): blocks of
+ROWS x DEPTH of A are packed for L2 where they are used often, panels of DEPTH x 2 registers of B for L1, and tiles of
+rows pass over them. Small products skip the packing that would not pay.
 """
 
 from __future__ import annotations
@@ -12,12 +17,16 @@ from numba import njit
 from fastnn.cpu.microkernel import copy_lanes, make_tile, transpose_block, transpose_full_block
 from fastnn.cpu.vector import lanes, lanes_of, register_count, size_of
 
-__all__ = ["DEPTH", "DIRECT_DEPTH", "gemm", "scratch_size"]
+__all__ = ["DEPTH", "DIRECT_DEPTH", "PACKED_DEPTH", "ROWS", "gemm", "scratch_size"]
 
 DEPTH = 128
-"""Depth of one packed panel: 128 x 32 float32 are 16 KiB, which stay in L1 beside the rows they are packed from (256: 15 % slower)."""
+"""Depth of a packed panel: 128 x 32 float32 are 16 KiB, in L1 beside the rows they come from (256: 15 % slower)."""
 DIRECT_DEPTH = 512
 """Depth taken at once where B is read where it lies."""
+PACKED_DEPTH = 192
+"""Depth of a block where A is packed as well."""
+ROWS = 420
+"""Rows of one packed block of A: 420 x 192 float32 are 315 KiB of L2."""
 
 _H0, _H1, _H2, _H3, _H4 = (14, 8, 4, 2, 1) if register_count() == 32 else (6, 4, 3, 2, 1)
 _wide0, _wide1, _wide2, _wide3, _wide4 = (make_tile(rows, 2) for rows in (_H0, _H1, _H2, _H3, _H4))
@@ -25,20 +34,36 @@ _thin0, _thin1, _thin2, _thin3, _thin4 = (make_tile(rows, 1) for rows in (_H0, _
 
 
 def scratch_size(dtype: str) -> int:
-    """Elements that one thread needs to pack a panel of two registers' width."""
-    return (DEPTH + lanes(dtype)) * 2 * lanes(dtype)
+    """Elements that one thread needs to pack a panel of B and a block of A."""
+    return _panel_size(lanes(dtype)) + (ROWS + 1) * PACKED_DEPTH + 2 * lanes(dtype)
+
+
+@njit(nogil=True, error_model="numpy")
+def _panel_size(width):
+    return (max(DEPTH, PACKED_DEPTH) + width) * 2 * width
+
+
+@njit(nogil=True, error_model="numpy")
+def _height(left):
+    """Rows of the next tile when `left` rows are left."""
+    if left >= _H0:
+        return _H0
+    if left >= _H1:
+        return _H1
+    if left >= _H2:
+        return _H2
+    return _H3 if left >= _H3 else _H4
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _pack(real, B, ldb, transposed, columns, depth, panel, D):
+def _pack_columns(real, B, ldb, transposed, columns, depth, panel, D):
     """D[k, 0:panel] = B[k, 0:columns], zeros beyond the columns."""
     width = lanes_of(real)
     size = size_of(real)
     if transposed:
         for j in range(0, panel, width):
-            for k in range(
-                0, depth, width
-            ):  # along the rows of B: each load of the block meets its next line, and prefetches
+            # k inside: each load of the block meets the next line of its row, and prefetches
+            for k in range(0, depth, width):
                 S, T = B + (j * ldb + k) * size, D + (k * panel + j) * size
                 rows = min(width, max(columns - j, 0))
                 if rows == width and depth - k >= width:
@@ -51,58 +76,100 @@ def _pack(real, B, ldb, transposed, columns, depth, panel, D):
                 copy_lanes(real, B + (k * ldb + j) * size, max(columns - j, 0), D + (k * panel + j) * size)
 
 
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _pack_rows(real, A, a_row, a_k, rows, depth, D):
+    """Tile after tile of A, each as D[k, 0:height]; D has room for one register more at the end."""
+    width = lanes_of(real)
+    size = size_of(real)
+    r = 0
+    while r < rows:
+        height = _height(rows - r)
+        a, d = A + r * a_row * size, D + r * depth * size
+        if a_k == 1:
+            for k in range(0, depth, width):
+                transpose_block(
+                    real, a + k * size, a_row, height, min(width, depth - k), d + k * height * size, height
+                )
+        else:
+            for k in range(depth):
+                copy_lanes(real, a + k * a_k * size, height, d + k * height * size)
+        r += height
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _panel(real, C, ldc, I, ldi, A, a_row, a_k, packed, b, b_k, rows, n, depth):
+    """All tiles of one panel of n columns; `packed`: A is what `_pack_rows` made."""
+    wide = n > lanes_of(real)
+    size = size_of(real)
+    r = 0
+    while r < rows:
+        left = rows - r
+        i, c = I + r * ldi * size, C + r * ldc * size
+        if packed:
+            a_k = _height(left)
+            a = A + r * depth * size
+            a_row = 1
+        else:
+            a = A + r * a_row * size
+        if wide:
+            if left >= _H0:
+                _wide0(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+                r += _H0
+            elif left >= _H1:
+                _wide1(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+                r += _H1
+            elif left >= _H2:
+                _wide2(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+                r += _H2
+            elif left >= _H3:
+                _wide3(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+                r += _H3
+            else:
+                _wide4(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+                r += _H4
+        elif left >= _H0:
+            _thin0(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+            r += _H0
+        elif left >= _H1:
+            _thin1(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+            r += _H1
+        elif left >= _H2:
+            _thin2(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+            r += _H2
+        elif left >= _H3:
+            _thin3(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+            r += _H3
+        else:
+            _thin4(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
+            r += _H4
+
+
 @njit(nogil=True, error_model="numpy", inline="always")
 def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns, depth, scratch):
     """C = I + A B; addresses are int64, sizes and strides count elements, scratch holds `scratch_size` elements."""
     width = lanes_of(real)
     size = size_of(real)
-    for j in range(0, columns, 2 * width):
-        n = min(2 * width, columns - j)
-        panel = 2 * width if n > width else width
-        start, start_row = I + j * size, ldi
-        packed = transposed or n < panel
-        step = DEPTH if packed else DIRECT_DEPTH
-        for k in range(0, max(depth, 1), step):
-            d = min(step, depth - k)
-            b, b_k = B + (j * ldb + k if transposed else k * ldb + j) * size, ldb
-            if packed:
-                _pack(real, b, ldb, transposed, n, d, panel, scratch)
-                b, b_k = scratch, panel
-            r = 0
-            while r < rows:
+    pack_a = columns >= 16 * width and rows >= 96 and depth >= 96
+    for r in range(0, rows, ROWS if pack_a else max(rows, 1)):
+        block = min(ROWS, rows - r) if pack_a else rows
+        packed_a = scratch + _panel_size(width) * size
+        for j_outer in range(0, columns if not pack_a else 2 * width, 2 * width):
+            k = 0
+            while k < max(depth, 1):
+                copy_b = transposed or columns - j_outer < 2 * width or pack_a
+                d = min(PACKED_DEPTH if pack_a else DEPTH if copy_b else DIRECT_DEPTH, depth - k)
                 a = A + (r * a_row + k * a_k) * size
-                i = start + r * start_row * size
-                c = C + (r * ldc + j) * size
-                left = rows - r
-                if n > width:
-                    if left >= _H0:
-                        _wide0(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                        r += _H0
-                    elif left >= _H1:
-                        _wide1(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                        r += _H1
-                    elif left >= _H2:
-                        _wide2(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                        r += _H2
-                    elif left >= _H3:
-                        _wide3(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                        r += _H3
-                    else:
-                        _wide4(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                        r += _H4
-                elif left >= _H0:
-                    _thin0(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                    r += _H0
-                elif left >= _H1:
-                    _thin1(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                    r += _H1
-                elif left >= _H2:
-                    _thin2(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                    r += _H2
-                elif left >= _H3:
-                    _thin3(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                    r += _H3
-                else:
-                    _thin4(real, a, a_row, a_k, b, b_k, i, start_row, c, ldc, n, d)
-                    r += _H4
-            start, start_row = C + j * size, ldc
+                if pack_a:
+                    _pack_rows(real, a, a_row, a_k, block, d, packed_a)
+                    a = packed_a
+                for j in range(j_outer, columns if pack_a else min(j_outer + 2 * width, columns), 2 * width):
+                    n = min(2 * width, columns - j)
+                    panel = 2 * width if n > width else width
+                    c = C + (r * ldc + j) * size
+                    i, i_row = (I + (r * ldi + j) * size, ldi) if k == 0 else (c, ldc)
+                    b, b_k = B + (j * ldb + k if transposed else k * ldb + j) * size, ldb
+                    if transposed or n < panel or pack_a:
+                        _pack_columns(real, b, ldb, transposed, n, d, panel, scratch)
+                        b, b_k = scratch, panel
+                    _panel(real, c, ldc, i, i_row, a, a_row, a_k, pack_a, b, b_k, block, n, d)
+                k += max(d, 1)
