@@ -85,14 +85,17 @@ def _pack_rows(real, A, a_row, a_k, rows, depth, D):
     while r < rows:
         height = _height(rows - r)
         a, d = A + r * a_row * size, D + r * depth * size
-        if a_k == 1:
-            for k in range(0, depth, width):
-                transpose_block(
-                    real, a + k * size, a_row, height, min(width, depth - k), d + k * height * size, height
-                )
-        else:
-            for k in range(depth):
-                copy_lanes(real, a + k * a_k * size, height, d + k * height * size)
+        # from the last register's worth of rows to the first: what one writes beyond its rows, the next or k + 1 writes over
+        for first in range((height - 1) // width * width, -1, -width):
+            taken = min(width, height - first)
+            S, T = a + first * a_row * size, d + first * size
+            if a_k == 1:
+                for k in range(0, depth, width):
+                    columns = min(width, depth - k)
+                    transpose_block(real, S + k * size, a_row, taken, columns, T + k * height * size, height)
+            else:
+                for k in range(depth):
+                    copy_lanes(real, S + k * a_k * size, taken, T + k * height * size)
         r += height
 
 
@@ -149,7 +152,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
     """C = I + A B; addresses are int64, sizes and strides count elements, scratch holds `scratch_size` elements."""
     width = lanes_of(real)
     size = size_of(real)
-    pack_a = columns >= 16 * width and rows >= 96 and depth >= 96
+    pack_a = columns >= 16 * width and rows >= 96 and depth >= 96 and (a_row == 1 or a_k == 1)
     for r in range(0, rows, ROWS if pack_a else max(rows, 1)):
         block = min(ROWS, rows - r) if pack_a else rows
         packed_a = scratch + _panel_size(width) * size
