@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 import pickle
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +43,10 @@ def check_part_identity(part: Part, kind: str) -> None:
         f"{who}: config() loses settings: {part.settings} became {again.settings}",
     )
     for setting, default in part.defaults.items():
-        other = (not default) if isinstance(default, bool) else default + 1
+        now = part.settings[setting]
+        other = (
+            (not now) if isinstance(default, bool) else type(default)(1) if now in (math.inf, 0) else 2 * now
+        )
         changed = part(**{setting: other})
         require(changed.settings[setting] == other, f"{who}: setting {setting} cannot be set")
         require(part.settings[setting] != other, f"{who}: setting {setting} of a copy changes the original")
@@ -75,15 +79,18 @@ def _check_name(thing: Any, kind: str, who: str) -> None:
     )
     for entry in registry.entries(kind):
         registered = entry.object
-        own = registered in (thing, type(thing)) or (
-            type(registered) is type(thing)
-            and registered.name == thing.name
-            and registered.defaults == thing.defaults
-        )
+        own = registered is thing or registered is type(thing)
+        if isinstance(thing, Part) and isinstance(registered, Part):
+            own = registered.name == thing.name and _modules(registered) == _modules(thing)
         require(
             own or not (_names(thing) & _names(entry)),
             f"{who}: a name of it belongs to {entry.source} already",
         )
+
+
+def _modules(part: Part) -> set[str]:
+    """Where the functions come from."""
+    return {value.__module__ for value in vars(part).values() if inspect.isfunction(value)}
 
 
 def _names(thing: Any) -> set[str]:

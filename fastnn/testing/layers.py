@@ -152,7 +152,7 @@ def _check_derivatives(who: str, net: Network, rel: float) -> None:
 
 def _check_config(thing: Any, shapes: list[tuple[int, ...]]) -> None:
     """A network with a registered layer comes back from its config and from pickle with the same parameters and outputs."""
-    if registry.find("layer", thing.name) is not type(thing):
+    if not any(entry.object is type(thing) for entry in registry.entries("layer")):
         return
     who = label(thing, "layer")
     if len(shapes) == 1:

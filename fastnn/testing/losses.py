@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn.contracts import Loss
 from fastnn.ops import LossOp
 from fastnn.ops.loss import link_kernel
-from fastnn.testing.claims import difference, require, require_equal, require_same_bits
+from fastnn.testing.claims import nearest_difference, require, require_equal, require_same_bits
 from fastnn.testing.compiled import CLASS, ROW, check_ptx, float64_in_float32_build, run_kernel
 from fastnn.testing.identity import check_part_identity, found, label
 from fastnn.testing.plain import run_kernel_in_python
@@ -109,25 +109,21 @@ class _Kind:
         def at(place: tuple[int, ...]) -> str:
             return f"is wrong at z = {z[place[0]].tolist()}, y = {y[place[0]].tolist()}, place {place[1]}"
 
-        def close(got: Array, f: Callable[[float], Array]) -> Array:
-            """The difference nearest to `got`, of two steps: where a kink lies within one, the other may be clear of it."""
-            one, other = difference(f, 1e-3), difference(f, 3e-5)
-            nearest: Array = np.where(np.abs(one - got) <= np.abs(other - got), one, other)
-            return nearest
-
         def moved(e: Array, h: float) -> Array:
             values, _ = self.value(z + h * e, y)
             return values
 
         _, delta = self.value(z, y)
-        columns = [close(delta[:, j], partial(moved, e)) for j, e in enumerate(np.eye(z.shape[1]))]
+        columns = [
+            nearest_difference(partial(moved, e), delta[:, j]) for j, e in enumerate(np.eye(z.shape[1]))
+        ]
         expected = np.stack(columns, axis=1)
         require_equal(
             delta, expected, f"{self.who}: delta", "the difference of the value is", at, rel=1e-7, abs=1e-8
         )
         if getattr(self.loss, f"{self.kind}_curvature") is not None:
             got = self.curvature(z, y, v)
-            expected = close(got, lambda h: self.value(z + h * v, y)[1])
+            expected = nearest_difference(lambda h: self.value(z + h * v, y)[1], got)
             require_equal(
                 got, expected, f"{self.who}: curvature", "the difference of delta is", at, rel=1e-7, abs=1e-8
             )

@@ -1,0 +1,115 @@
+"""The tables that several test files share: what built-in plugins need to be looked at, and small networks of every kind."""
+
+import numpy as np
+
+import fastnn as fnn
+
+LAYERS = {
+    "dense": [{"n_out": 3}, {"n_out": 1, "activation": "tanh"}, {"n_out": 5, "activation": "softmax"}],
+    "activation": [
+        {"activation": "softplus"},
+        {"activation": "softmax"},
+        {"activation": "step", "smooth": False},
+    ],
+    "add": [{"input_shapes": ((4,), (4,))}, {"input_shapes": ((2, 3), (2, 3), (2, 3))}],
+    "concatenate": [{"input_shapes": ((4,), (3,))}, {"input_shapes": ((1, 3), (2, 3), (3, 3))}],
+    "flatten": [{"input_shapes": ((2, 3),)}, {}],
+    "dropout": [{"rate": 0.3}, {"rate": 0.0}],
+}
+"""What a layer is checked with; a layer that is not named here is checked with its defaults on one row."""
+
+OPS = {
+    "affine": [
+        {"parameter_shapes": ((3, 4), (3,))},
+        {"input_shapes": ((1,),), "parameter_shapes": ((17, 1), (17,))},
+        {"input_shapes": ((19,),), "parameter_shapes": ((1, 19), (1,))},
+    ],
+    "add": [{"input_shapes": ((4,), (4,), (4,))}, {"input_shapes": ((2, 3), (2, 3))}],
+    "concatenate": [{"input_shapes": ((4,), (3,))}, {"input_shapes": ((4, 2), (3, 2), (1, 2))}],
+    "flatten": [{"input_shapes": ((2, 3),)}],
+    "dropout": [{"rate": 0.3, "layer": 1}],
+}
+
+SMOOTH = ("identity", "logistic", "tanh", "softplus", "gelu", "swish", "softmax")
+"""Activations with two derivatives everywhere."""
+
+
+def chain(activation="tanh", n_in=3, n_out=3, dtype="float64", seed=1, width=5):
+    return fnn.Network(
+        n_in, [fnn.Dense(width, activation), fnn.Dense(4, "tanh"), fnn.Dense(n_out)], seed=seed, dtype=dtype
+    )
+
+
+def residual(dtype="float64", n_out=3):
+    net = fnn.Network(4, seed=2, dtype=dtype)
+    h = net.apply("a", fnn.Dense(4, "tanh"), net.input)
+    s = net.apply("sum", fnn.Add(), h, net.input)
+    t = net.apply("b", fnn.Dense(4, "softplus"), s)
+    net.output = net.apply("c", fnn.Dense(n_out), net.apply("sum2", fnn.Add(), t, s, h))
+    return net
+
+
+def inception(dtype="float64", n_out=3):
+    net = fnn.Network(4, seed=3, dtype=dtype)
+    branches = [net.apply(f"branch{k}", fnn.Dense(k + 2, "logistic"), net.input) for k in range(3)]
+    joined = net.apply("join", fnn.Concatenate(), *branches, net.input)
+    again = net.apply("again", fnn.Concatenate(), joined, branches[1])
+    net.output = net.apply("c", fnn.Dense(n_out), net.apply("drop", fnn.Dropout(0.25), again))
+    return net
+
+
+def used_twice(dtype="float64", n_out=3):
+    """A node that one op reads twice, and several ops once."""
+    net = fnn.Network(3, seed=4, dtype=dtype)
+    h = net.apply("h", fnn.Dense(3, "swish"), net.input)
+    double = net.apply("double", fnn.Add(), h, h)
+    pair = net.apply("pair", fnn.Concatenate(), h, double, h)
+    same = net.apply("same", fnn.layers.Activation("tanh"), h)
+    net.output = net.apply("c", fnn.Dense(n_out), net.apply("all", fnn.Concatenate(), pair, same))
+    return net
+
+
+def flattened(dtype="float64", n_out=3):
+    """Samples with two axes, read flat and joined by another reader."""
+    net = fnn.Network((2, 3), seed=5, dtype=dtype)
+    curved = net.apply("curved", fnn.layers.Activation("softplus"), net.input)
+    row = net.apply("row", fnn.layers.Flatten(), curved)
+    h = net.apply("h", fnn.Dense(6, "gelu"), row)
+    net.output = net.apply("c", fnn.Dense(n_out), net.apply("sum", fnn.Add(), h, row))
+    return net
+
+
+def loose_ends(dtype="float64", n_out=3):
+    """Layers whose parameters the output does not depend on, before and after those it does."""
+    net = fnn.Network(3, seed=6, dtype=dtype)
+    net.apply("unused", fnn.Dense(2, "tanh"), net.input)
+    h = net.apply("h", fnn.Dense(4, "tanh"), net.input)
+    output = net.apply("c", fnn.Dense(n_out), h)
+    net.apply("after", fnn.Dense(2), output)
+    net.output = output
+    return net
+
+
+def in_place(dtype="float64", n_out=3):
+    """Slopes that need z, slopes that don't, dropout and views one behind the other."""
+    layers = [
+        fnn.Dense(4),
+        fnn.layers.Activation("relu"),
+        fnn.Dropout(0.3),
+        fnn.layers.Flatten(),
+        fnn.layers.Activation("gelu"),
+    ]
+    layers += [fnn.Dense(5, "logistic"), fnn.layers.Activation("softmax"), fnn.Dropout(0.1), fnn.Dense(n_out)]
+    return fnn.Network(4, layers, seed=7, dtype=dtype)
+
+
+GRAPHS = {f.__name__: f for f in (chain, residual, inception, used_twice, flattened, loose_ends, in_place)}
+
+
+def rows(net, n, seed=0):
+    """n samples for this network."""
+    return np.random.default_rng(seed).normal(size=(n, *net.input_shape))
+
+
+def labels(n, classes=3, seed=1):
+    return np.random.default_rng(seed).integers(0, classes, n)
