@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import math
 import numbers
@@ -81,7 +82,7 @@ def parse(function: types.FunctionType) -> ast.FunctionDef:
             f"{where(function)} uses {', '.join(function.__code__.co_freevars)} of an enclosing function",
             hint="move it to the module, or make it a setting",
         )
-    _check_current(function, tree)
+    as_imported = copy.deepcopy(tree)
     tree.returns = None
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
@@ -92,6 +93,8 @@ def parse(function: types.FunctionType) -> ast.FunctionDef:
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
         tree.body = tree.body[1:] or [ast.Pass()]
     _refuse(function, tree)
+    _check_returns(function, tree)
+    _check_current(function, as_imported)
     return tree
 
 
@@ -115,6 +118,31 @@ def _check_current(function: types.FunctionType, tree: ast.FunctionDef) -> None:
 def _same(one: types.CodeType, other: types.CodeType) -> bool:
     parts = [(c.co_code, c.co_names, c.co_varnames, repr(c.co_consts)) for c in (one, other)]
     return parts[0] == parts[1]
+
+
+def _check_returns(function: types.FunctionType, tree: ast.FunctionDef) -> None:
+    """A function that gives a value gives one always: Numba would print an error for None and go on with what lay in memory."""
+    gives = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
+    bare = any(isinstance(node, ast.Return) and node.value is None for node in ast.walk(tree))
+    if gives and (bare or not _ends(tree.body)):
+        raise PluginError(
+            f"{where(function)} returns a value on some ways through it and none on others",
+            hint="end every branch with a return",
+        )
+
+
+def _ends(body: list[ast.stmt]) -> bool:
+    """Whether nobody comes out at the end of these statements."""
+    match body[-1]:
+        case ast.Return():
+            return True
+        case ast.If(body=then, orelse=otherwise):
+            return bool(otherwise) and _ends(then) and _ends(otherwise)
+        case ast.For(orelse=otherwise) | ast.While(orelse=otherwise) as loop:
+            endless = isinstance(loop, ast.While) and isinstance(loop.test, ast.Constant) and bool(loop.test.value)
+            leaves = any(isinstance(node, ast.Break) for node in ast.walk(loop))
+            return not leaves and (endless or (bool(otherwise) and _ends(otherwise)))
+    return False
 
 
 def _refuse(function: types.FunctionType, tree: ast.FunctionDef) -> None:
