@@ -7,7 +7,9 @@ import os
 import pytest
 from hypothesis import settings
 
-settings.register_profile("every run the same", deadline=None, derandomize=True, max_examples=25, print_blob=True)
+settings.register_profile(
+    "every run the same", deadline=None, derandomize=True, max_examples=25, print_blob=True
+)
 settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every run the same"))
 
@@ -23,4 +25,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         else:
             there.append(f"{name} {importlib.metadata.version(DISTRIBUTIONS.get(module, module))}")
     line = f"outside references: {', '.join(there) or 'none'}"
-    terminalreporter.write_line(line + (f"; not installed, so not compared with: {', '.join(absent)}" if absent else ""))
+    terminalreporter.write_line(
+        line + (f"; not installed, so not compared with: {', '.join(absent)}" if absent else "")
+    )
