@@ -124,6 +124,8 @@ def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array
                 f"loss {loss.name!r} takes class labels, but y has fractions", got=array[:5], expected="whole numbers or strings"
             )
         array = array.astype(np.int64)
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
     if array.dtype.kind == "O":
         missing = [k for k, label in enumerate(array) if label is None or label != label]  # noqa: PLR0124  (NaN)
         if missing:
@@ -160,6 +162,8 @@ def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array
 
 
 def _numbers(values: ArrayLike, name: str) -> Array:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise DataError(f"{name} has values that are masked", hint="fill in or drop what is missing")
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O":

@@ -16,7 +16,8 @@ Array = NDArray[Any]
 
 
 def measures(out: Array, targets: Targets, loss: Loss, weights: Array | None = None) -> dict[str, float]:
-    """{"accuracy": ...} where the loss is one for classes, else {"rmse": ..., "r2": ...}; NaN where there are no rows."""
+    """{"accuracy": ...} of raw outputs where the loss is one for classes, else {"rmse": ..., "r2": ...} of what predict() shows;
+    NaN where there are no rows."""
     if loss.task == "classification":
         answers = targets.array if targets.kind == "index" else _answers(targets.array)
         right = chosen_classes(out) == answers

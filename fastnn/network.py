@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import inputs
 from fastnn.contracts import Loss, Part, class_config
-from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError
+from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError, UnknownNameError
 from fastnn.graph import Graph, Node
 from fastnn.history import History
 from fastnn.measures import chosen_classes, measures
@@ -19,7 +19,7 @@ from fastnn.ops import LossOp
 from fastnn.ops.loss import link_kernel
 from fastnn.parameters import Views, first_values
 from fastnn.passes import Passes
-from fastnn.plan import Plan, build_plan
+from fastnn.plan import MODES, Plan, build_plan
 from fastnn.registry import registry
 from fastnn.scaling import Scaler
 from fastnn.scope import Scope
@@ -97,8 +97,9 @@ class Network:
 
     def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
         """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`."""
-        if name in self.nodes or not name or name.startswith("@"):
-            raise FastnnError(f"a layer cannot be called {name!r}", hint="every layer has a name of its own")
+        given: Any = name
+        if not isinstance(given, str) or not given or given in self.nodes or given.startswith("@"):
+            raise FastnnError(f"a layer cannot be called {name!r}", hint="every layer has a name of its own, a string")
         built = registry.get("layer", layer)
         sources = tuple(self._name_of(node) for node in nodes)
         before = self.graph.copy()
@@ -195,6 +196,8 @@ class Network:
         out, value = self._forward().outputs_and_loss(
             rows, targets.array, LossOp(loss, targets.kind), weights, threads
         )
+        if loss.task == "regression" and loss.link is not None:
+            out = self._forward().outputs(rows, link_kernel(loss), threads)  # what predict() shows is what y is
         return {"loss": value, **measures(out, targets, loss, weights)}
 
     def objective(
@@ -228,6 +231,10 @@ class Network:
     def plan(self, batch: int = 1, mode: str = "infer", loss: Any = None) -> Plan:
         """What one pass does, as a table when printed. Modes: infer, value, gradient, hvp (the last three with a loss)."""
         self.output  # noqa: B018
+        if not _is_count(batch):
+            raise SettingError("batch is not a number of rows", got=repr(batch), expected="1 or more")
+        if mode not in MODES:
+            raise UnknownNameError.among("mode of a plan", mode, MODES)
         if mode == "infer":
             return build_plan(self.graph, batch, self.dtype)
         chosen = self.choose_loss(loss, None)
@@ -311,9 +318,13 @@ class Network:
         return found
 
 
+def _is_count(n: Any) -> bool:
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
+
+
 def _shape(shape: Any) -> tuple[int, ...]:
     numbers = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
+    if not numbers or not all(_is_count(n) for n in numbers):
         raise ShapeError("the input shape is a number of features, or a shape", got=repr(shape), expected="784 or (1, 28, 28)")
     return tuple(int(n) for n in numbers)
 

@@ -47,7 +47,7 @@ class Passes:
     def outputs_and_loss(
         self, X: Array, y: Array, loss: LossOp, weights: Array | None, threads: int | None = None
     ) -> tuple[Array, float]:
-        """Raw outputs, and the mean loss (weights have mean 1)."""
+        """Raw outputs, and the mean loss (weights have mean 1), NaN over no rows."""
         assert self._graph.output is not None
         out = np.empty((len(X), *self._graph.output.shape), self._dtype)
         total = 0.0
@@ -63,7 +63,7 @@ class Passes:
                 machine.total[0] = 0.0
                 machine.run()
                 total += machine.total[0] * (stop - start)
-        return out, float(total / max(len(X), 1))
+        return out, float(total / len(X)) if len(X) else np.nan
 
     def _machine(
         self, rows: int, link: Kernel | None, loss: LossOp | None, weighted: bool, threads: int | None

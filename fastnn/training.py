@@ -7,7 +7,7 @@ is no longer finite. A solver asks the objective, one step an epoch.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,7 @@ def fit(
     optimizer: Any = "adam",
     epochs: int = 10,
     batch_size: int = 32,
-    validation: float | tuple[ArrayLike, ArrayLike] = 0.0,
+    validation: float | Sequence[ArrayLike] | None = 0.0,
     seed: int | None = None,
     shuffle: bool = True,
     threads: int | None = None,
@@ -83,7 +83,8 @@ def fit(
     progress = Progress(verbose, epochs, 1)
     progress.start()
     try:
-        tensors, record = {}, {}
+        tensors: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         if resume is not None:
             from fastnn import storage
 
@@ -94,9 +95,10 @@ def fit(
             net.scaler = None
         net.loss, net.classes, net.features = chosen, classes, features
         targets = inputs.as_targets(y, chosen, net.output_shape, net.dtype, classes)
-        data = TrainingSet(net.as_rows(X), targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
+        rows = net.as_rows(X)
+        data = TrainingSet(rows, targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
         if isinstance(rule, Rule):
-            batch = len(X) if rule.full_batch else min(batch_size, len(X))
+            batch = len(rows) if rule.full_batch else min(batch_size, len(rows))
             run.trainer = RuleTrainer(net, rule, chosen, data, batch, threads)
         else:
             run.trainer = SolverTrainer(net, rule, chosen, data, threads)
@@ -250,12 +252,14 @@ def _check_targets(net: Network, X: Any, y: Any, loss: Loss, sample_weight: Any,
 def _split(X: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tuple[Any, Any, Any, Any]:
     """Training rows, and what is held out."""
     n = len(X)
-    if isinstance(validation, tuple):
+    if isinstance(validation, (tuple, list)):
         if len(validation) != 2:
             raise SettingError("validation is a share or a pair (X, y)", got=f"{len(validation)} things")
-        return X, y, sample_weight, validation
+        return X, y, sample_weight, tuple(validation)
+    if validation is None:
+        return X, y, sample_weight, None
     if not isinstance(validation, (int, float)) or not 0 <= validation < 1:
-        raise SettingError("validation is a share of the rows, or (X, y)", got=repr(validation), expected="0 <= share < 1")
+        raise SettingError("validation is a share of the rows, or (X, y)", got=repr(validation)[:80], expected="0 <= share < 1")
     count = round(validation * n)
     if count == 0:
         return X, y, sample_weight, None

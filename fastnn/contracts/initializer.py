@@ -47,4 +47,6 @@ class Initializer(Part):
             raise PluginError(
                 f"initializer {self.name!r} gave the wrong shape", got=f"{array.shape}", expected=f"{shape}"
             )
+        if not np.isfinite(array).all():
+            raise PluginError(f"initializer {self.name!r} gave numbers that are not finite", got=f"{array[~np.isfinite(array)][0]}")
         return array

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.contracts.part import Function, Part
+from fastnn.errors import PluginError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +44,9 @@ class Schedule(Part):
         t = np.asarray(t, dtype=np.float64)
         known: dict[str, Any] = {"steps": steps, "epoch_steps": epoch_steps, **self.settings}
         names = list(inspect.signature(self.values).parameters)[2:]
-        rates = np.broadcast_to(self.values(eta, t, **{name: known[name] for name in names}), t.shape)
+        values = np.asarray(self.values(eta, t, **{name: known[name] for name in names}), dtype=np.float64)
+        if values.shape not in ((), t.shape):
+            raise PluginError(f"schedule {self.name!r} gave the wrong shape", got=f"{values.shape}", expected=f"that of t, {t.shape}")
+        rates = np.broadcast_to(values, t.shape)
         warmup = self.settings["warmup"]
-        return rates * np.minimum(1.0, (t + 1) / warmup) if warmup > 0 else rates.astype(np.float64)
+        return rates * np.minimum(1.0, (t + 1) / warmup) if warmup > 0 else rates.copy()
