@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from fastnn.errors import StorageError
+from fastnn.errors import StorageError, UnknownNameError
 from fastnn.scaling import Scaler
 
 Tensors = dict[str, NDArray[Any]]
@@ -61,12 +61,18 @@ def save(
 
 
 def load(path: Any) -> Any:
-    """The network in `path`. Raises StorageError for a file that is damaged, changed, or not a network."""
+    """The network in `path`. Raises StorageError for a file that is damaged, changed, or not a network, or that needs a plugin."""
     from fastnn.network import Network
 
     file = _read(path)
     scaler = file.config.pop("scaler", None)
-    net = Network.from_config(file.config)
+    try:
+        net = Network.from_config(file.config)
+    except UnknownNameError as error:
+        raise StorageError(
+            f"{path} needs a plugin that is not here: {error.what}",
+            hint="install it, or fastnn.register(...) what the network was made with before loading",
+        ) from error
     _put_back(net, file, scaler)
     return net
 
@@ -124,7 +130,7 @@ def _put_back(net: Any, file: _File, scaler: Any) -> None:
 
 
 def _read(path: Any) -> _File:
-    path = Path(path)
+    path = Path(path).expanduser()
     with path.open("rb") as stream:  # a missing file raises the error that everybody knows
         start = stream.read(16)
     try:
@@ -206,8 +212,8 @@ def _replace(path: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a path without a name, or with a zero in it
+        raise StorageError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _plain(value: Any) -> Any:
