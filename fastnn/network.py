@@ -319,7 +319,7 @@ class Network:
 
 
 def _is_count(n: Any) -> bool:
-    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and int(n) > 0
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
