@@ -12,12 +12,15 @@ __all__ = ["ALIGNMENT", "mark_meetings", "place_buffers"]
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector register."""
 
+_Touch = tuple[str, int, int, bool, bool]
+"""Space, first byte, the byte behind the last, whether it is written, whether sample by sample."""
+
 
 def place_buffers(instructions: Sequence[Instruction]) -> int:
     """Give every buffer of the arena an offset; two may share a place if the last use of one is before the first use of the other.
 
-    Returns the bytes needed. First fit, larger buffers first among those that begin together: within a few per cent of the largest live
-    set on the networks of the tests.
+    Returns the bytes needed. First fit in the order of the tape, larger buffers first among those that begin together: at most 1.4 times the
+    largest live set on the networks of the tests. (The largest first of all would come within 3 %, but have threads meet twice as often.)
     """
     lives: dict[Buffer, list[int]] = {}
     for index, instruction in enumerate(instructions):
@@ -45,9 +48,10 @@ def place_buffers(instructions: Sequence[Instruction]) -> int:
 def mark_meetings(instructions: Sequence[Instruction]) -> None:
     """Set `meet` where an instruction touches what another thread wrote, or overwrites what another thread may still read.
 
-    Two instructions that both work sample by sample on one buffer touch the same samples in the same thread, and need no meeting.
+    Two instructions that both work sample by sample on one place of memory touch the same samples in the same thread, and need no meeting,
+    even where they know it as two buffers, one dead before the other begins.
     """
-    since: list[tuple[str, int, int, bool, bool, Buffer]] = []  # space, first byte, last byte, written, by sample, root
+    since: list[_Touch] = []
     for instruction in instructions:
         touched = []
         for position, buffer in enumerate(instruction.operands):
@@ -55,20 +59,18 @@ def mark_meetings(instructions: Sequence[Instruction]) -> None:
                 continue
             start = buffer.offset * buffer.itemsize
             by_sample = instruction.result.batched and buffer.batched
-            touched.append((buffer.space, start, start + buffer.bytes, position == 0, by_sample, buffer.root))
+            touched.append((buffer.space, start, start + buffer.bytes, position == 0, by_sample))
         for extra in instruction.operands[1 : 1 + instruction.kernel.extra_results]:
             start = extra.offset * extra.itemsize
             by_sample = instruction.result.batched and extra.batched
-            touched.append((extra.space, start, start + extra.bytes, True, by_sample, extra.root))
+            touched.append((extra.space, start, start + extra.bytes, True, by_sample))
         instruction.meet = any(_conflict(a, b) for a in touched for b in since)
         if instruction.meet:
             since = []
         since += touched
 
 
-def _conflict(
-    a: tuple[str, int, int, bool, bool, Buffer], b: tuple[str, int, int, bool, bool, Buffer]
-) -> bool:
+def _conflict(a: _Touch, b: _Touch) -> bool:
     if a[0] != b[0] or not (a[3] or b[3]) or a[2] <= b[1] or b[2] <= a[1]:
         return False
-    return not (a[4] and b[4] and a[5] is b[5])
+    return not (a[4] and b[4] and a[1:3] == b[1:3])
