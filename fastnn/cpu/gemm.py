@@ -27,6 +27,7 @@ PACKED_DEPTH = 192
 """Depth of a block where A is packed as well."""
 ROWS = 420
 """Rows of one packed block of A: 420 x 192 float32 are 315 KiB of L2."""
+_PANEL_DEPTH = max(DEPTH, PACKED_DEPTH)
 
 _H0, _H1, _H2, _H3, _H4 = (14, 8, 4, 2, 1) if register_count() == 32 else (6, 4, 3, 2, 1)
 _wide0, _wide1, _wide2, _wide3, _wide4 = (make_tile(rows, 2) for rows in (_H0, _H1, _H2, _H3, _H4))
@@ -35,15 +36,11 @@ _thin0, _thin1, _thin2, _thin3, _thin4 = (make_tile(rows, 1) for rows in (_H0, _
 
 def scratch_size(dtype: str) -> int:
     """Elements that one thread needs to pack a panel of B and a block of A."""
-    return _panel_size(lanes(dtype)) + (ROWS + 1) * PACKED_DEPTH + 2 * lanes(dtype)
+    width = lanes(dtype)
+    return (_PANEL_DEPTH + width) * 2 * width + (ROWS + 1) * PACKED_DEPTH + 2 * width
 
 
-@njit(nogil=True, error_model="numpy")
-def _panel_size(width):
-    return (max(DEPTH, PACKED_DEPTH) + width) * 2 * width
-
-
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", inline="always")
 def _height(left):
     """Rows of the next tile when `left` rows are left."""
     if left >= _H0:
@@ -155,7 +152,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
     pack_a = columns >= 16 * width and rows >= 96 and depth >= 96 and (a_row == 1 or a_k == 1)
     for r in range(0, rows, ROWS if pack_a else max(rows, 1)):
         block = min(ROWS, rows - r) if pack_a else rows
-        packed_a = scratch + _panel_size(width) * size
+        packed_a = scratch + (_PANEL_DEPTH + width) * 2 * width * size
         for j_outer in range(0, columns if not pack_a else 2 * width, 2 * width):
             k = 0
             while k < max(depth, 1):
