@@ -39,6 +39,32 @@ def typed_source(
             f"{role} is not a plain Python function", got=repr(function)[:80], expected=f"def {role}(...)"
         )
     settings = settings or {}
+    chosen = tuple((name, type(value), value) for name, value in settings.items())
+    key = (function, role, chosen, whole, provided, assign)
+    kept = _kept.get(key)
+    if kept is not None and all(space.get(name, _kept) is value for space, name, value in kept[1]):
+        return list(kept[0])
+    sources = _written(function, role, settings, whole, provided, assign)
+    if len(_kept) >= _KEPT:
+        _kept.clear()
+    _kept[key] = sources.texts, sources.read()
+    return list(sources.texts)
+
+
+_KEPT = 1000
+_kept: dict[Any, tuple[list[str], list[tuple[dict[str, Any], str, Any]]]] = {}
+"""Texts, and what was read of modules for them: a plan asks for the same ones again and again, some 10 ms each, and a notebook may change
+a number or a helper in between."""
+
+
+def _written(
+    function: types.FunctionType,
+    role: str,
+    settings: Mapping[str, float],
+    whole: frozenset[str],
+    provided: frozenset[str],
+    assign: str | None,
+) -> _Sources:
     names = list(inspect.signature(function).parameters)
     arguments: dict[str, Kind] = {name: "whole" for name in names if name in whole}
     arguments |= {name: _kind(value) for name, value in settings.items()}
@@ -48,7 +74,7 @@ def typed_source(
         given = ", ".join(name for name in names if name not in settings)
         passed = ", ".join(_text(settings[name]) if name in settings else name for name in names)
         sources.texts.append(f"def {role}({given}):\n    return {role}_({passed})\n")
-    return sources.texts
+    return sources
 
 
 def _kind(value: float) -> Kind:
@@ -101,6 +127,15 @@ class _Sources:
         tree = type_literals(tree, kinds, called, whole_result=is_helper and kinds.result != "real")
         tree.name = name
         self.texts.append(ast.unparse(tree) + "\n")
+
+    def read(self) -> list[tuple[dict[str, Any], str, Any]]:
+        """(module, name, value) of every name that the functions mention; a name that a module lacks has the value `_kept`."""
+        functions = self._trees
+        return [
+            (f.__globals__, name, f.__globals__.get(name, _kept))
+            for f in functions
+            for name in f.__code__.co_names
+        ]
 
     def _free(self, name: str) -> str:
         taken = {*self._names.values(), self.role, f"{self.role}_"}
