@@ -92,7 +92,10 @@ class Graph:
         """A new node; a ShapeError says which one does not fit."""
         for node in inputs:
             if node.index >= len(self.nodes) or self.nodes[node.index] is not node:
-                raise FastnnError(f"node {node.name!r} belongs to another network", hint=f"build {name!r} from nodes of this one")
+                raise FastnnError(
+                    f"node {node.name!r} belongs to another network",
+                    hint=f"build {name!r} from nodes of this one",
+                )
         attributes = dict(attributes or {})
         try:
             shape = op.shape([n.shape for n in inputs], [p.shape for p in parameters], **attributes)

@@ -38,24 +38,33 @@ def as_rows(X: ArrayLike, shape: Sequence[int], dtype: str, name: str = "X") -> 
     expected = f"(rows, {', '.join(map(str, shape))})"
     if array.shape == tuple(shape) and array.ndim >= 1:
         raise ShapeError(
-            f"{name} is one sample, not a batch of samples", got=array.shape, expected=expected, hint=f"{name}[None]"
+            f"{name} is one sample, not a batch of samples",
+            got=array.shape,
+            expected=expected,
+            hint=f"{name}[None]",
         )
     if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape):
         raise ShapeError(f"{name} does not fit the network's input", got=array.shape, expected=expected)
     return _converted(array, dtype, name)
 
 
-def as_targets(y: ArrayLike, loss: Loss, output_shape: Sequence[int], dtype: str, classes: Array | None = None) -> Targets:
+def as_targets(
+    y: ArrayLike, loss: Loss, output_shape: Sequence[int], dtype: str, classes: Array | None = None
+) -> Targets:
     """y for this loss and output; `classes` are the labels that an earlier fit found."""
     array = np.asarray(y)
     may_be_labels = array.dtype.kind in "iubUSO" or loss.row is None or tuple(output_shape) != (1,)
-    if array.ndim == 2 and array.shape[1] == 1 and loss.index is not None and may_be_labels:  # a column of labels
+    if (
+        array.ndim == 2 and array.shape[1] == 1 and loss.index is not None and may_be_labels
+    ):  # a column of labels
         array = array[:, 0]
     if loss.index is not None and array.ndim == 1 and may_be_labels:
         return _classes(array, loss, output_shape, classes)
     if loss.row is None:
         raise ShapeError(
-            f"loss {loss.name!r} takes class labels, one a sample", got=f"y.shape = {array.shape}", expected="(rows,)"
+            f"loss {loss.name!r} takes class labels, one a sample",
+            got=f"y.shape = {array.shape}",
+            expected="(rows,)",
         )
     array = _numbers(y, "y")
     if array.ndim == 1 and tuple(output_shape) == (1,):
@@ -71,13 +80,18 @@ def as_targets(y: ArrayLike, loss: Loss, output_shape: Sequence[int], dtype: str
 
 
 def as_weights(
-    sample_weight: ArrayLike | None, class_weight: Mapping[Any, float] | str | None, targets: Targets, dtype: str
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[Any, float] | str | None,
+    targets: Targets,
+    dtype: str,
 ) -> Array | None:
     """Weights of mean 1, one a sample: sample_weight times the weight of its class; None where there are none."""
     if sample_weight is None and class_weight is None:
         return None
     n = len(targets.array)
-    weights = np.ones(n) if sample_weight is None else _numbers(sample_weight, "sample_weight").astype(np.float64)
+    weights = (
+        np.ones(n) if sample_weight is None else _numbers(sample_weight, "sample_weight").astype(np.float64)
+    )
     if weights.shape != (n,):
         raise ShapeError("sample_weight does not fit y", got=weights.shape, expected=(n,))
     _check_finite(weights, "sample_weight")
@@ -95,7 +109,11 @@ def class_numbers(output_shape: Sequence[int]) -> Array:
 
 def infer_loss(y: ArrayLike) -> str:
     """Name of the loss that y asks for: labels and whole numbers are classes, real numbers are values."""
-    return "cross_entropy" if np.asarray(y).dtype.kind in "iubUSO" and np.asarray(y).ndim == 1 else "squared_error"
+    return (
+        "cross_entropy"
+        if np.asarray(y).dtype.kind in "iubUSO" and np.asarray(y).ndim == 1
+        else "squared_error"
+    )
 
 
 def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) -> Array:
@@ -105,14 +123,18 @@ def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) ->
     n_classes = int(classes.max()) + 1 if targets.classes is None else len(targets.classes)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
-            raise DataError("unknown class_weight", got=repr(class_weight), expected="'balanced' or {label: weight}")
+            raise DataError(
+                "unknown class_weight", got=repr(class_weight), expected="'balanced' or {label: weight}"
+            )
         counts = np.bincount(classes, minlength=n_classes)
         present = np.maximum(counts, 1)
         return np.asarray((len(classes) / ((counts > 0).sum() * present))[classes])
     labels = list(range(n_classes)) if targets.classes is None else targets.classes.tolist()
     unknown = set(class_weight) - set(labels)
     if unknown:
-        raise DataError(f"class_weight names {sorted(unknown, key=str)}, which are no classes", expected=labels)
+        raise DataError(
+            f"class_weight names {sorted(unknown, key=str)}, which are no classes", expected=labels
+        )
     return np.array([float(class_weight.get(label, 1.0)) for label in labels])[classes]
 
 
@@ -121,7 +143,9 @@ def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array
     if array.dtype.kind == "f":
         if not np.isfinite(array).all() or (array != np.round(array)).any():
             raise DataError(
-                f"loss {loss.name!r} takes class labels, but y has fractions", got=array[:5], expected="whole numbers or strings"
+                f"loss {loss.name!r} takes class labels, but y has fractions",
+                got=array[:5],
+                expected="whole numbers or strings",
             )
         array = array.astype(np.int64)
     if array.dtype.kind == "S":
@@ -133,8 +157,14 @@ def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array
                 f"y has {len(missing)} labels missing", got=f"y[{missing[0]}] = {array[missing[0]]}", expected="a label for every row",
                 hint="drop the rows without a label",
             )  # fmt: skip
-        array = array.astype(np.int64 if all(isinstance(label, (int, np.integer)) for label in array) else str)
-    if known is None and array.dtype.kind in "iub" and (array.size == 0 or (array.min() >= 0 and array.max() < n_classes)):
+        array = array.astype(
+            np.int64 if all(isinstance(label, (int, np.integer)) for label in array) else str
+        )
+    if (
+        known is None
+        and array.dtype.kind in "iub"
+        and (array.size == 0 or (array.min() >= 0 and array.max() < n_classes))
+    ):
         return Targets("index", np.ascontiguousarray(array, dtype=np.int64))
     classes = np.unique(array) if known is None else known
     if len(classes) > n_classes:
@@ -169,10 +199,15 @@ def _numbers(values: ArrayLike, name: str) -> Array:
         if array.dtype.kind == "O":
             array = array.astype(np.float64)
     except (ValueError, TypeError) as error:
-        raise DataError(f"{name} is not an array of numbers: {error}", hint="encode text columns as numbers") from error
+        raise DataError(
+            f"{name} is not an array of numbers: {error}", hint="encode text columns as numbers"
+        ) from error
     if array.dtype.kind not in "iubf":
         raise DataError(
-            f"{name} is not an array of numbers", got=f"dtype {array.dtype}", expected="real numbers", hint="encode text columns as numbers"
+            f"{name} is not an array of numbers",
+            got=f"dtype {array.dtype}",
+            expected="real numbers",
+            hint="encode text columns as numbers",
         )
     return array
 

@@ -48,7 +48,12 @@ class Network:
     """
 
     def __init__(
-        self, input_shape: int | Sequence[int], layers: Sequence[Any] = (), *, seed: int = 0, dtype: str = "float32"
+        self,
+        input_shape: int | Sequence[int],
+        layers: Sequence[Any] = (),
+        *,
+        seed: int = 0,
+        dtype: str = "float32",
     ) -> None:
         try:
             known = np.dtype(dtype).name in DTYPES
@@ -99,14 +104,20 @@ class Network:
         """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`."""
         given: Any = name
         if not isinstance(given, str) or not given or given in self.nodes or given.startswith("@"):
-            raise FastnnError(f"a layer cannot be called {name!r}", hint="every layer has a name of its own, a string")
+            raise FastnnError(
+                f"a layer cannot be called {name!r}", hint="every layer has a name of its own, a string"
+            )
         built = registry.get("layer", layer)
         sources = tuple(self._name_of(node) for node in nodes)
         before = self.graph.copy()
         try:
             node: Node = built(Scope(self, name), *nodes)
             if not any(node is known for known in self.graph.nodes):
-                raise PluginError(f"layer {name!r} ({built.name}) gave no node", got=repr(node), hint="return what net.op(...) gives")
+                raise PluginError(
+                    f"layer {name!r} ({built.name}) gave no node",
+                    got=repr(node),
+                    hint="return what net.op(...) gives",
+                )
             self._draw_new_parameters()
         except BaseException:
             self.graph = before  # a layer that fails halfway leaves nothing behind: theta has no room for its parameters
@@ -139,7 +150,9 @@ class Network:
     def theta(self, values: ArrayLike) -> None:
         array = np.asarray(values)
         if array.shape != self._theta.shape:
-            raise ShapeError("theta is the vector of all parameters", got=array.shape, expected=self._theta.shape)
+            raise ShapeError(
+                "theta is the vector of all parameters", got=array.shape, expected=self._theta.shape
+            )
         self._theta[:] = array
 
     @property
@@ -190,14 +203,21 @@ class Network:
         return self.scores(rows, targets, chosen, weights, threads)
 
     def scores(
-        self, rows: Array, targets: inputs.Targets, loss: Loss, weights: Array | None = None, threads: int | None = None
+        self,
+        rows: Array,
+        targets: inputs.Targets,
+        loss: Loss,
+        weights: Array | None = None,
+        threads: int | None = None,
     ) -> dict[str, float]:
         """`evaluate` for rows and targets that are checked and scaled already."""
         out, value = self._forward().outputs_and_loss(
             rows, targets.array, LossOp(loss, targets.kind), weights, threads
         )
         if loss.task == "regression" and loss.link is not None:
-            out = self._forward().outputs(rows, link_kernel(loss), threads)  # what predict() shows is what y is
+            out = self._forward().outputs(
+                rows, link_kernel(loss), threads
+            )  # what predict() shows is what y is
         return {"loss": value, **measures(out, targets, loss, weights)}
 
     def objective(
@@ -306,15 +326,24 @@ class Network:
 
     def _labels(self) -> Array | None:
         """The labels that fit saw, None before a fit."""
-        return inputs.class_numbers(self.output_shape) if self.classes is None and self.loss is not None else self.classes
+        return (
+            inputs.class_numbers(self.output_shape)
+            if self.classes is None and self.loss is not None
+            else self.classes
+        )
 
     def choose_loss(self, loss: Any, y: ArrayLike | None) -> Loss:
         """The loss given, else the one of the last fit, else what y asks for."""
         if loss is None:
-            loss = self.loss if self.loss is not None else "squared_error" if y is None else inputs.infer_loss(y)
+            loss = (
+                self.loss if self.loss is not None else "squared_error" if y is None else inputs.infer_loss(y)
+            )
         found: Loss = registry.get("loss", loss)
         if len(self.output_shape) != 1:
-            raise ShapeError(f"loss {found.name!r} reads rows, but an output has shape {self.output_shape}", hint="end with Flatten()")
+            raise ShapeError(
+                f"loss {found.name!r} reads rows, but an output has shape {self.output_shape}",
+                hint="end with Flatten()",
+            )
         return found
 
 
@@ -325,13 +354,19 @@ def _is_count(n: Any) -> bool:
 def _shape(shape: Any) -> tuple[int, ...]:
     numbers = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     if not numbers or not all(_is_count(n) for n in numbers):
-        raise ShapeError("the input shape is a number of features, or a shape", got=repr(shape), expected="784 or (1, 28, 28)")
+        raise ShapeError(
+            "the input shape is a number of features, or a shape",
+            got=repr(shape),
+            expected="784 or (1, 28, 28)",
+        )
     return tuple(int(n) for n in numbers)
 
 
 def _same_length(X: Array, y: Array) -> None:
     if len(X) != len(y):
-        raise ShapeError("X and y have different numbers of rows", got=f"{len(X)} and {len(y)}", expected="as many")
+        raise ShapeError(
+            "X and y have different numbers of rows", got=f"{len(X)} and {len(y)}", expected="as many"
+        )
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The objective: the mean loss over a training set as a function of theta, with exact derivatives.
 
-    value(theta)       C(theta) = mean_s w_s L(z(x_s; theta), y_s)
-    gradient(theta)    dC/dtheta, by backpropagation
-    hvp(theta, v)      (d2C/dtheta2) v, by the R-operator (Pearlmutter, 1994): two passes, no differences
-    hessian(theta)     d2C/dtheta2, column by column
+value(theta)       C(theta) = mean_s w_s L(z(x_s; theta), y_s)
+gradient(theta)    dC/dtheta, by backpropagation
+hvp(theta, v)      (d2C/dtheta2) v, by the R-operator (Pearlmutter, 1994): two passes, no differences
+hessian(theta)     d2C/dtheta2, column by column
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Objective:
         threads: int | None = None,
     ) -> None:
         self.n = graph.n_parameters
-        self._graph = graph.copy()  # plans are made when they are asked for: by then the network may have grown
+        self._graph = (
+            graph.copy()
+        )  # plans are made when they are asked for: by then the network may have grown
         self._dtype, self._loss, self._threads = dtype, loss, threads
         self._data = {"X": X, "y": y} | ({} if weights is None else {"weights": weights})
         self._theta, self._g, self._v, self._hv = (np.zeros(self.n, dtype) for _ in range(4))

@@ -68,7 +68,10 @@ class Passes:
     def _machine(
         self, rows: int, link: Kernel | None, loss: LossOp | None, weighted: bool, threads: int | None
     ) -> Machine:
-        parts = (None if link is None else link.signature_key(), None if loss is None else loss.value.signature_key())
+        parts = (
+            None if link is None else link.signature_key(),
+            None if loss is None else loss.value.signature_key(),
+        )
         key = (rows, *parts, weighted, threads)
         machine = self._machines.get(key)
         if machine is None:

@@ -57,7 +57,12 @@ class Scope:
         return built
 
     def _add(
-        self, name: str, op: Op, nodes: Sequence[Node], parameters: Sequence[Parameter], attributes: dict[str, Any]
+        self,
+        name: str,
+        op: Op,
+        nodes: Sequence[Node],
+        parameters: Sequence[Parameter],
+        attributes: dict[str, Any],
     ) -> Node:
         self._nodes += 1
         return self._network.graph.apply(name, op, nodes, parameters, attributes)

@@ -20,7 +20,9 @@ def rows(net: Network) -> list[tuple[str, str, str, str, int, int]]:
         own = [p for p in net.graph.parameters.values() if p.name.startswith(f"{name}/")]
         flops = sum(i.flops for i in plan.instructions if i.node == name or i.node.startswith(f"{name}/"))
         shape = "(" + ", ".join(["batch", *map(str, net.nodes[name].shape)]) + ")"
-        listed.append((name, type(layer).__name__, ", ".join(sources), shape, sum(p.size for p in own), flops))
+        listed.append(
+            (name, type(layer).__name__, ", ".join(sources), shape, sum(p.size for p in own), flops)
+        )
     return listed
 
 
@@ -32,8 +34,20 @@ def summary(net: Network) -> str:
     table.append(("", "", "", "", f"{sum(r[4] for r in body):,}", f"{sum(r[5] for r in body):,}"))
     widths = [max(len(row[c]) for row in table) for c in range(6)]
     lines = [
-        "  ".join(cell.rjust(w) if c > 3 else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.rjust(w) if c > 3 else cell.ljust(w)
+            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in table
     ]
     rule = "-" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], f"{net.dtype}, {net.theta.nbytes:,} bytes of parameters"])
+    return "\n".join(
+        [
+            lines[0],
+            rule,
+            *lines[1:-1],
+            rule,
+            lines[-1],
+            f"{net.dtype}, {net.theta.nbytes:,} bytes of parameters",
+        ]
+    )

@@ -54,7 +54,13 @@ class RuleTrainer:
     def __init__(
         self, net: Network, rule: Rule, loss: Loss, data: TrainingSet, batch: int, threads: int | None
     ) -> None:
-        self.net, self.rule, self.loss, self.data, self.batch = net, rule, loss, _checked(net, loss, data), batch
+        self.net, self.rule, self.loss, self.data, self.batch = (
+            net,
+            rule,
+            loss,
+            _checked(net, loss, data),
+            batch,
+        )
         n = len(data.X)
         self.steps = -(-n // batch)
         self.rest = n % batch
@@ -76,7 +82,13 @@ class RuleTrainer:
         self.order = np.arange(n, dtype=np.int64)
         self.g = np.zeros_like(net.theta)
         self.states = {name: np.zeros_like(net.theta) for name in rule.state}
-        arrays = {"theta": net.theta, "g": self.g, "X": data.X.reshape(n, -1), "y": data.targets.array, "order": self.order}
+        arrays = {
+            "theta": net.theta,
+            "g": self.g,
+            "X": data.X.reshape(n, -1),
+            "y": data.targets.array,
+            "order": self.order,
+        }
         arrays |= {f"{name}_": state for name, state in self.states.items()}
         if data.weights is not None:
             arrays["weights"] = data.weights
@@ -91,12 +103,17 @@ class RuleTrainer:
         self.order[:] = np.arange(n) if order is None else order
         machine.seed(seed)
         etas = self.schedule.rates(
-            self.rule.settings["eta"], np.arange(step, step + self.steps), steps=self.steps * epochs, epoch_steps=self.steps
+            self.rule.settings["eta"],
+            np.arange(step, step + self.steps),
+            steps=self.steps * epochs,
+            epoch_steps=self.steps,
         )
         full = self.steps - (1 if self.rest else 0)
         summed, done = 0.0, 0
         while done < self.steps:
-            end = full if done < full else self.steps  # a call ends where batches become smaller: its losses have one weight
+            end = (
+                full if done < full else self.steps
+            )  # a call ends where batches become smaller: its losses have one weight
             count = min(self._chunk, end - done)
             self.good = self.net.theta.copy()
             machine.total[0] = 0.0
@@ -135,7 +152,9 @@ class SolverTrainer:
         self.net, self.solver, self.loss, self.data = net, solver, loss, _checked(net, loss, data)
         self.steps, self.batch = 1, len(data.X)
         op = LossOp(loss, data.targets.kind)
-        self.objective = Objective(net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads)
+        self.objective = Objective(
+            net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads
+        )
         try:
             self.objective.check(tuple(solver.needs))
         except CapabilityError as error:

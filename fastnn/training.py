@@ -124,7 +124,9 @@ class Run:
 
     trainer: RuleTrainer | SolverTrainer
 
-    def __init__(self, net: Network, optimizer: Any, epochs: int, seed: int, shuffle: bool, callbacks: Callbacks) -> None:
+    def __init__(
+        self, net: Network, optimizer: Any, epochs: int, seed: int, shuffle: bool, callbacks: Callbacks
+    ) -> None:
         self.net, self.optimizer, self.epochs, self.seed, self.shuffle = net, optimizer, epochs, seed, shuffle
         self.callbacks = callbacks
         self.history = History()
@@ -149,14 +151,31 @@ class Run:
         tensors, record = self.callbacks.state()
         own, about = self.trainer.state()
         tensors = {**tensors, **{f"optimizer/{name}": array for name, array in own.items()}}
-        fit = {"epoch": self.epoch, "step": self.step, "seed": self.seed, "batch": self.trainer.batch, "n": self.n_samples}
-        record = {"fit": fit, "optimizer": self.optimizer.name, "solver": about, "callbacks": record, "history": list(self.history)}
+        fit = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seed": self.seed,
+            "batch": self.trainer.batch,
+            "n": self.n_samples,
+        }
+        record = {
+            "fit": fit,
+            "optimizer": self.optimizer.name,
+            "solver": about,
+            "callbacks": record,
+            "history": list(self.history),
+        }
         return tensors, record
 
     def restore(self, tensors: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Go on where `state` was taken; SettingError where the fit is another one."""
         fit = record["fit"]
-        mine = {"optimizer": self.optimizer.name, "seed": self.seed, "batch": self.trainer.batch, "n": self.n_samples}
+        mine = {
+            "optimizer": self.optimizer.name,
+            "seed": self.seed,
+            "batch": self.trainer.batch,
+            "n": self.n_samples,
+        }
         theirs = {"optimizer": record["optimizer"], **{name: fit[name] for name in ("seed", "batch", "n")}}
         if mine != theirs:
             raise SettingError("the checkpoint belongs to another fit", got=theirs, expected=mine)
@@ -182,7 +201,9 @@ class Run:
         self.callbacks.on_epoch_begin(self)
         order = None
         if self.shuffle and self.trainer.uses_order:
-            order = np.random.default_rng([self.seed % 2**32, _SHUFFLE, self.epoch]).permutation(self.n_samples)
+            order = np.random.default_rng([self.seed % 2**32, _SHUFFLE, self.epoch]).permutation(
+                self.n_samples
+            )
         start = time.perf_counter()
         good = self.net.theta.copy()
 
@@ -234,7 +255,9 @@ def _optimizer(optimizer: Any, settings: Mapping[str, Any]) -> Any:
 
             near = did_you_mean(wrong[0], known)
             if near:
-                raise SettingError(f"fit has no argument {wrong[0]!r}{near}", expected=error.expected) from None
+                raise SettingError(
+                    f"fit has no argument {wrong[0]!r}{near}", expected=error.expected
+                ) from None
         raise
 
 
@@ -242,9 +265,15 @@ def _check_targets(net: Network, X: Any, y: Any, loss: Loss, sample_weight: Any,
     """Refuse targets and weights that do not fit; gives the labels of the classes, if there are any."""
     targets = inputs.as_targets(y, loss, net.output_shape, net.dtype)
     if len(targets.array) != len(X):
-        raise ShapeError("X and y have different numbers of rows", got=f"{len(X)} and {len(targets.array)}", expected="as many")
+        raise ShapeError(
+            "X and y have different numbers of rows",
+            got=f"{len(X)} and {len(targets.array)}",
+            expected="as many",
+        )
     if len(X) == 0:
-        raise DataError("there are no rows to train on", got=f"X.shape = {X.shape}", expected="one row or more")
+        raise DataError(
+            "there are no rows to train on", got=f"X.shape = {X.shape}", expected="one row or more"
+        )
     inputs.as_weights(sample_weight, class_weight, targets, net.dtype)
     return targets.classes
 
@@ -259,7 +288,11 @@ def _split(X: Any, y: Any, sample_weight: Any, validation: Any, seed: int) -> tu
     if validation is None:
         return X, y, sample_weight, None
     if not isinstance(validation, (int, float)) or not 0 <= validation < 1:
-        raise SettingError("validation is a share of the rows, or (X, y)", got=repr(validation)[:80], expected="0 <= share < 1")
+        raise SettingError(
+            "validation is a share of the rows, or (X, y)",
+            got=repr(validation)[:80],
+            expected="0 <= share < 1",
+        )
     count = round(validation * n)
     if count == 0:
         return X, y, sample_weight, None

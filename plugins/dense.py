@@ -28,7 +28,9 @@ class Dense:
     def __call__(self, net, a):
         if len(a.shape) != 1:
             raise ShapeError(
-                f"layer {net.name!r} (Dense): a sample has shape {a.shape}", expected="(n_in,)", hint="put Flatten() before it"
+                f"layer {net.name!r} (Dense): a sample has shape {a.shape}",
+                expected="(n_in,)",
+                hint="put Flatten() before it",
             )
         W = net.parameter("W", (self.n_out, a.shape[0]), self.initializer)
         b = net.parameter("b", (self.n_out,), self.initializer_b)

@@ -48,5 +48,8 @@ class Initializer(Part):
                 f"initializer {self.name!r} gave the wrong shape", got=f"{array.shape}", expected=f"{shape}"
             )
         if not np.isfinite(array).all():
-            raise PluginError(f"initializer {self.name!r} gave numbers that are not finite", got=f"{array[~np.isfinite(array)][0]}")
+            raise PluginError(
+                f"initializer {self.name!r} gave numbers that are not finite",
+                got=f"{array[~np.isfinite(array)][0]}",
+            )
         return array

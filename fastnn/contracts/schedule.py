@@ -46,7 +46,11 @@ class Schedule(Part):
         names = list(inspect.signature(self.values).parameters)[2:]
         values = np.asarray(self.values(eta, t, **{name: known[name] for name in names}), dtype=np.float64)
         if values.shape not in ((), t.shape):
-            raise PluginError(f"schedule {self.name!r} gave the wrong shape", got=f"{values.shape}", expected=f"that of t, {t.shape}")
+            raise PluginError(
+                f"schedule {self.name!r} gave the wrong shape",
+                got=f"{values.shape}",
+                expected=f"that of t, {t.shape}",
+            )
         rates = np.broadcast_to(values, t.shape)
         warmup = self.settings["warmup"]
         return rates * np.minimum(1.0, (t + 1) / warmup) if warmup > 0 else rates.copy()

@@ -47,7 +47,9 @@ class Machine:
         self._etas = np.zeros(1, np.float64)
         self._frame = np.zeros(len(FRAME), np.int64)
         self._bound: dict[str, Array] = {}
-        ones = np.ones(plan.batch, plan.dtype)  # weights where there are none; outside the arena, which both plans write to
+        ones = np.ones(
+            plan.batch, plan.dtype
+        )  # weights where there are none; outside the arena, which both plans write to
         own = {"arena": self._arena, "zeros": self._zeros, "ones": ones, "total": self.total, "bad": self.bad}
         for name, array in own.items():
             self.bind(name, array)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -98,7 +99,7 @@ class Team:
         for thread in self._threads:
             thread.start()
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -154,7 +155,7 @@ class Team:
                 return
             try:
                 work(t)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  (whatever it is, the caller's thread raises it)
                 self._failure = error
             with self._condition:
                 self._pending -= 1

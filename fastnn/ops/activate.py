@@ -63,9 +63,7 @@ class Activate(Op):
         self.second_order = activation.curvature is not None
         if self.second_order:
             arrays = {name: "*" for name in ("out", "delta", "ddelta", "z", "dz", "a")}
-            self._backward_tangent = kernel(
-                backward_tangent, arrays, "slope", "curvature", accumulates=True
-            )
+            self._backward_tangent = kernel(backward_tangent, arrays, "slope", "curvature", accumulates=True)
 
     def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
         return a[0]

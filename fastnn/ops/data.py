@@ -1,8 +1,8 @@
 """Moving data: the rows of a batch, gathered in the order of the epoch, and the sums that come out of a step.
 
-    gather       out[s] = X[order[row + s]]              row: first row of this batch in the epoch's order
-    collect      total += sum_s values[s], in this order; bad = 1 where the sum is not finite
-    zero         out = 0
+gather       out[s] = X[order[row + s]]              row: first row of this batch in the epoch's order
+collect      total += sum_s values[s], in this order; bad = 1 where the sum is not finite
+zero         out = 0
 """
 
 from __future__ import annotations

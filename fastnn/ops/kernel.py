@@ -69,7 +69,5 @@ class Kernel:
 
     def signature_key(self) -> Any:
         """What tells this kernel from others that compile differently."""
-        functions = tuple(
-            (role, f, tuple(sorted(s.items()))) for role, (f, s) in self.functions.items()
-        )
+        functions = tuple((role, f, tuple(sorted(s.items()))) for role, (f, s) in self.functions.items())
         return (self.name, tuple(self.arrays.items()), functions)

@@ -41,7 +41,9 @@ def link_kernel(loss: Loss) -> Kernel | None:
     if loss.link is None:
         return None
     settings = {s: loss.settings[s] for s in loss.takes(loss.link)}
-    return Kernel("loss.link", show, {"a": "2", "z": "2"}, functions={"link": (loss.link, settings)}, by_row=True)
+    return Kernel(
+        "loss.link", show, {"a": "2", "z": "2"}, functions={"link": (loss.link, settings)}, by_row=True
+    )
 
 
 class LossOp:
@@ -66,14 +68,18 @@ class LossOp:
             extra_results=1,
         )
         curvature = getattr(loss, f"{kind}_curvature")
-        self._curvature = None if curvature is None else Kernel(
-            f"loss.{kind}_curvature",
-            curvature_product,
-            {"ddelta": "2", "z": "2", "y": target, "dz": "2", "weights": "1"},
-            reals=("scale",),
-            functions={"curvature": bound(curvature)},
-            whole_functions=whole,
-            by_row=True,
+        self._curvature = (
+            None
+            if curvature is None
+            else Kernel(
+                f"loss.{kind}_curvature",
+                curvature_product,
+                {"ddelta": "2", "z": "2", "y": target, "dz": "2", "weights": "1"},
+                reals=("scale",),
+                functions={"curvature": bound(curvature)},
+                whole_functions=whole,
+                by_row=True,
+            )
         )
 
     @property

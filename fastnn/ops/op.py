@@ -90,7 +90,9 @@ class Op:
 
     def backward_tangent(self, tape: Tape, n: NodeBuffers) -> None:
         """Add the tangents of what backward adds, from n.delta, n.ddelta and the tangents of the values."""
-        raise CapabilityError(f"op {self.name!r} has no second derivative", hint="use an optimizer of first order")
+        raise CapabilityError(
+            f"op {self.name!r} has no second derivative", hint="use an optimizer of first order"
+        )
 
     def overwrites_input(self, training: bool) -> bool:
         """Whether z may lie where the input lies: the input is not needed after the forward pass."""

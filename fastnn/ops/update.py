@@ -39,7 +39,7 @@ def update_kernel(rule: Rule) -> Kernel:
 def _written(text: str) -> Any:
     """A function of this text that keeps its source: what the compiler reads."""
     namespace: dict[str, Any] = {}
-    exec(compile(text, "<rule>", "exec"), namespace)
+    exec(compile(text, "<rule>", "exec"), namespace)  # noqa: S102  (text made above, of checked names)
     function: types.FunctionType = namespace["update"]
     function.__source__ = text  # type: ignore[attr-defined]
     return function

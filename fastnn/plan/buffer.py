@@ -1,8 +1,8 @@
 """A buffer: a named run of numbers that instructions read and write, somewhere in memory that the device provides.
 
-    space      theta, g, v, hv (the flat vectors), arena (placed by the plan), or the name of something bound at run time (X, y, out, ones, ...)
-    shape      with the batch in front where `batched`
-    offset     in elements from the start of the space (arena: set by `place_buffers`)
+space      theta, g, v, hv (the flat vectors), arena (placed by the plan), or the name of something bound at run time (X, y, out, ones, ...)
+shape      with the batch in front where `batched`
+offset     in elements from the start of the space (arena: set by `place_buffers`)
 """
 
 from __future__ import annotations

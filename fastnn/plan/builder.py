@@ -104,7 +104,9 @@ class _Builder:
             kernel, operands, settings = ACCUMULATE, (separate,), {}
         self._emit(kernel, [slot, *operands], settings, accumulate=slot.written)
 
-    def _emit(self, kernel: Kernel, operands: list[Buffer], settings: dict[str, float], accumulate: bool) -> None:
+    def _emit(
+        self, kernel: Kernel, operands: list[Buffer], settings: dict[str, float], accumulate: bool
+    ) -> None:
         instruction = Instruction(kernel, operands, settings, accumulate, self.label)
         operands[0].written = True
         for extra in operands[1 : 1 + kernel.extra_results]:
@@ -228,7 +230,9 @@ class _Builder:
             weights = self._external("weights", (self.batch,))
         else:
             weights = self._arena("batch weights", (self.batch,))
-            self.write(data.GATHER_NUMBERS, weights, self._external("weights", (-1,)), self.externals["order"])
+            self.write(
+                data.GATHER_NUMBERS, weights, self._external("weights", (-1,)), self.externals["order"]
+            )
         if not self.gather:
             return self._external("y", (self.batch, *row), dtype), weights
         y = self._arena("targets", (self.batch, *row), dtype)
@@ -275,7 +279,9 @@ class _Builder:
             if slot is None:
                 shape = (self.batch, *m.shape)
                 alone = self.readers[m.index] == 1
-                in_place = node.op.backward_in_place and not node.parameters  # gradients, which come last, read delta
+                in_place = (
+                    node.op.backward_in_place and not node.parameters
+                )  # gradients, which come last, read delta
                 if alone and (node.op.is_view or (in_place and self.mode != "hvp")):
                     slot = delta.view(shape)
                     slot.written = node.op.is_view
@@ -288,7 +294,9 @@ class _Builder:
         return slots
 
     # ---- buffers
-    def _arena(self, name: str, shape: tuple[int, ...], dtype: str | None = None, batched: bool = True) -> Buffer:
+    def _arena(
+        self, name: str, shape: tuple[int, ...], dtype: str | None = None, batched: bool = True
+    ) -> Buffer:
         return Buffer(name, "arena", shape, dtype or self.dtype, batched=batched)
 
     def _external(self, name: str, shape: tuple[int, ...], dtype: str | None = None) -> Buffer:
