@@ -72,7 +72,7 @@ def _extents(buffer: Buffer, axes: int) -> list[Word]:
 
 def _product_unit(dtype: str) -> Unit:
     text = HEADER.format(dtype=dtype) + (
-        f"from fastnn.cpu.dense import product\n\n\n@cfunc('void(int64, int64, int64, int64)', cache=True, {OPTIONS})\n"
+        f"from fastnn.cpu.dense import product\n\n\n@cfunc('void(int64, int64, int64, int64)', _nrt=False, {OPTIONS})\n"
         "def kernel(words, run, t, team):\n    product(real, words, run, t, team)\n"
     )
     return Unit(f"dense_product_{dtype}", text)

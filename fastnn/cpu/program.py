@@ -24,9 +24,8 @@ class Program:
         self.zero_row = 0
         for instruction in plan.instructions:
             unit, operands = lower(instruction, plan.dtype)
-            kernel = unit.load().kernel
             is_update = instruction.kernel.name.startswith("update.")
-            table.append((kernel.address, len(words), int(instruction.meet), int(is_update)))
+            table.append((unit.load(), len(words), int(instruction.meet), int(is_update)))
             for word in operands:
                 if isinstance(word, Place):
                     buffer = word.buffer

@@ -6,6 +6,10 @@ for each thread) holds what kernels ask for by name.
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from numba import njit
 
@@ -72,17 +76,20 @@ def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
         f[19] = done
 
 
-_TEXT = """from numba import njit
+_TEXT = """from numba import cfunc
 
 from fastnn.cpu.runner import run_steps
 
 
-@njit("void(int64, int64, int64)", nogil=True, cache=True, error_model="numpy")
+@cfunc("void(int64, int64, int64)", _nrt=False, error_model="numpy")
 def kernel(frame, t, team):
     run_steps(frame, t, team)
 """
 
+_INTEGERS = (ctypes.c_int64,) * 3
 
-def runner():  # type: ignore[no-untyped-def]
-    """The compiled loop: runner()(frame address, t, team)."""
-    return Unit("runner", _TEXT).load().kernel
+
+@cache
+def runner() -> Callable[[int, int, int], None]:
+    """The compiled loop: runner()(frame address, t, team). It runs without the interpreter's lock, as all that ctypes calls."""
+    return ctypes.CFUNCTYPE(None, *_INTEGERS)(Unit("runner", _TEXT).load())

@@ -26,11 +26,11 @@ FUNCTION = f"@njit(inline='always', {OPTIONS})"
 HEADER = """import math
 
 import numpy as np
-from numba import carray, cfunc, njit
+from numba import cfunc, njit
 
 from fastnn import numerics
 from fastnn.cpu.share import share
-from fastnn.cpu.vector import pointer, real_from_bits
+from fastnn.cpu.vector import pointer, real_from_bits, view
 
 real = np.{dtype}
 """
@@ -58,7 +58,7 @@ def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, .
 def _loop(kernel: Kernel, same: tuple[int, ...]) -> str:
     """The loop; its own names start with an underscore, for the body's arguments may be called anything."""
     lines = [
-        f"\n@cfunc('void(int64, int64, int64, int64)', cache=True, {OPTIONS})",
+        f"\n@cfunc('void(int64, int64, int64, int64)', _nrt=False, {OPTIONS})",
         "def kernel(_words, _run, _t, _team):",
         "    _w = pointer(_words, np.int64)",
     ]
@@ -72,7 +72,7 @@ def _loop(kernel: Kernel, same: tuple[int, ...]) -> str:
             lines.append(f"    {name} = pointer(_w[{place}], {element})")
         else:
             shape = ", ".join(f"_w[{place + 1 + axis}]" for axis in range(extents))
-            lines.append(f"    {name} = carray(pointer(_w[{place}], {element}), ({shape},))")
+            lines.append(f"    {name} = view(_w[{place}], {element}, ({shape},))")
         place += 1 + extents
     for name in kernel.wholes:
         lines.append(f"    {name} = _w[{place}]")

@@ -84,6 +84,29 @@ def pointer(typing_context: Any, address: Any, dtype: Any) -> Any:
 
 
 @intrinsic
+def view(typing_context: Any, address: Any, dtype: Any, shape: Any) -> Any:
+    """view(address, dtype, shape): the C-contiguous array that lies there. Nobody counts references to it."""
+    array_type = types.Array(dtype.dtype, len(shape), "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(array_type)(context, builder)
+        itemsize = _INT64(context.get_abi_sizeof(context.get_data_type(array_type.dtype)))
+        extents = [builder.extract_value(arguments[2], axis) for axis in range(array_type.ndim)]
+        nitems, strides = _INT64(1), []
+        for extent in reversed(extents):
+            strides.insert(0, builder.mul(nitems, itemsize))
+            nitems = builder.mul(nitems, extent)
+        array.data = builder.inttoptr(arguments[0], array.data.type)
+        array.shape, array.strides = arguments[2], cgutils.pack_array(builder, strides)
+        array.itemsize, array.nitems = itemsize, nitems
+        for nobody in ("meminfo", "parent"):
+            setattr(array, nobody, getattr(array, nobody).type(None))
+        return array._getvalue()
+
+    return array_type(types.int64, dtype, shape), codegen
+
+
+@intrinsic
 def atomic_add(typing_context: Any, address: Any, value: Any) -> Any:
     """Add to the int64 at `address` as one step; gives what was there before."""
 
@@ -184,7 +207,9 @@ def flush_denormals(typing_context: Any) -> Any:
             _set_x86_mode(builder, builder.or_(old, ir.IntType(32)(_X86_FLUSH)))
             return builder.zext(old, _INT64)
         if "aarch64" in triple or "arm64" in triple:
-            get = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_INT64, []), "llvm.aarch64.get.fpcr")
+            get = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(_INT64, []), "llvm.aarch64.get.fpcr"
+            )
             old = builder.call(get, [])
             _set_arm_mode(builder, builder.or_(old, _INT64(_ARM_FLUSH)))
             return old
@@ -222,7 +247,9 @@ def _set_x86_mode(builder: Any, mode: Any) -> None:
 
 def _x86_mode_call(builder: Any, name: str, place: Any) -> None:
     byte_pointer = ir.IntType(8).as_pointer()
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [byte_pointer]), name)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [byte_pointer]), name
+    )
     builder.call(function, [builder.bitcast(place, byte_pointer)])
 
 
