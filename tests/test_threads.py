@@ -1,0 +1,233 @@
+"""The number of threads changes nothing but the time; fits and predictions of several Python threads and forked children don't disturb each
+other; threads leave when they are not needed."""
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from cases import GRAPHS, chain, inception, labels, rows
+
+import fastnn as fnn
+from fastnn.cpu import core_count, resolve_threads
+from fastnn.cpu.team import Team
+from fastnn.registry import registry
+
+TEAMS = (1, 2, 3, 5)
+
+
+def trained(net, threads, **options):
+    """Bits of the parameters and of the history after a fit with a short last batch."""
+    settings = {
+        "loss": "cross_entropy",
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "eta": 0.05,
+        "epochs": 3,
+        "batch_size": 7,
+    }
+    X = rows(net, 40)
+    history = net.fit(X, labels(40), seed=5, threads=threads, verbose=False, **(settings | options))
+    return net.theta.tobytes(), [row["loss"] for row in history], net(X, threads=threads).tobytes()
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(name, dtype):
+    runs = [trained(GRAPHS[name](dtype=dtype), threads) for threads in TEAMS]
+    assert all(run == runs[0] for run in runs)
+    assert trained(GRAPHS[name](dtype=dtype), None) == runs[0]
+
+
+@pytest.mark.parametrize("name", registry.names("optimizer"))
+def test_every_optimizer_gives_the_same_bits_for_any_number_of_threads(name):
+    runs = []
+    for threads in TEAMS:
+        net = chain()
+        options = {"optimizer": name, "epochs": 3, "batch_size": 7, "threads": threads, "verbose": False}
+        history = net.fit(rows(net, 40), labels(40), loss="cross_entropy", **options)
+        runs.append((net.theta.tobytes(), [row["loss"] for row in history]))
+    assert all(run == runs[0] for run in runs)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 40, 100])
+def test_teams_larger_than_the_batch_compute_the_same(batch):
+    runs = [trained(inception("float32"), threads, batch_size=batch, epochs=2) for threads in TEAMS]
+    assert all(run == runs[0] for run in runs)
+
+
+def test_weights_and_schedules_are_the_same_for_any_number_of_threads():
+    weights = np.random.default_rng(0).uniform(size=40)
+    runs = [
+        trained(chain(dtype="float32"), t, sample_weight=weights, schedule="cosine", validation=0.2)
+        for t in TEAMS
+    ]
+    assert all(run == runs[0] for run in runs)
+
+
+def test_another_seed_gives_another_result():
+    one, other = chain(), chain()
+    X = rows(one, 40)
+    for net, seed in ((one, 1), (other, 2)):
+        net.fit(X, labels(40), loss="cross_entropy", seed=seed, epochs=1, verbose=False)
+    assert (one.theta != other.theta).any()
+
+
+def test_predictions_are_the_same_for_any_number_of_threads_and_any_cut_of_the_rows():
+    net = inception("float32")
+    X = rows(net, 700)  # more than one pass
+    whole = net(X, threads=1)
+    for threads in TEAMS:
+        assert net(X, threads=threads).tobytes() == whole.tobytes()
+    assert np.concatenate([net(X[:1]), net(X[1:260]), net(X[260:])]).tobytes() == whole.tobytes()
+
+
+def test_objectives_are_the_same_for_any_number_of_threads():
+    net = inception()
+    X, y, v = rows(net, 30), labels(30), np.ones(net.theta.size)
+    found = set()
+    for threads in TEAMS:
+        C = net.objective(X, y, loss="cross_entropy", threads=threads)
+        found.add((C.value(net.theta), C.gradient(net.theta).tobytes(), C.hvp(net.theta, v).tobytes()))
+        C.close()
+    assert len(found) == 1
+
+
+def in_threads(*functions):
+    """Results of the functions, each called in a Python thread of its own, all at once."""
+    results = [None] * len(functions)
+    start = threading.Barrier(len(functions))
+
+    def call(k):
+        start.wait()
+        results[k] = functions[k]()
+
+    threads = [threading.Thread(target=call, args=(k,)) for k in range(len(functions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+def test_two_fits_at_once_give_what_they_give_alone():
+    def fit(build, threads):
+        return lambda: trained(build(), threads, epochs=20)
+
+    alone = [fit(chain, 1)(), fit(inception, 2)()]
+    assert in_threads(fit(chain, 1), fit(inception, 2)) == alone
+    assert in_threads(fit(chain, 2), fit(inception, 2)) == alone
+
+
+def test_predictions_of_one_network_from_several_threads_do_not_mix():
+    net = chain(dtype="float32")
+    net.fit(rows(net, 40), labels(40), epochs=1, verbose=False)
+    X = rows(net, 300)
+    expected, scores = net.predict(X), net.evaluate(X, labels(300))
+
+    def ask(first):
+        def work():
+            return all(
+                (net.predict(X[first : first + 100]) == expected[first : first + 100]).all()
+                for _ in range(200)
+            )
+
+        return work
+
+    assert (
+        in_threads(*(ask(k) for k in (0, 50, 100, 200)), lambda: net.evaluate(X, labels(300)) == scores)
+        == [True] * 5
+    )
+
+
+def in_forked_child(work):
+    """Exit code of a child process that does the work; 14 if it hangs."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        try:
+            work()
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_fits_and_predicts_with_a_team_of_its_own():
+    net = chain(dtype="float32")
+    X = rows(net, 40)
+    out = net(X, threads=2)  # the parent's team is there when the child is made
+    expected = trained(chain(dtype="float32"), 2)
+
+    def work():
+        assert (net(X, threads=2) == out).all()
+        assert trained(chain(dtype="float32"), 2) == expected
+        assert trained(chain(dtype="float32"), 1) == expected
+
+    assert in_forked_child(work) == 0
+    assert (net(X, threads=2) == out).all()
+
+
+def test_threads_leave_with_their_network():
+    gc.collect()
+    before = threading.active_count()
+    for _ in range(3):
+        net = chain()
+        net(rows(net, 10), threads=3)
+        net.objective(rows(net, 10), labels(10), loss="cross_entropy", threads=3).value(net.theta)
+        trained(net, 3)
+        del net
+    gc.collect()
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_threads_leave_after_a_fit_that_fails():
+    before = threading.active_count()
+
+    def fail(run, row):
+        raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        trained(chain(), 3, callbacks=fnn.LambdaCallback(on_epoch_end=fail))
+    assert threading.active_count() == before
+
+
+def test_a_team_hands_on_what_goes_wrong_in_one_of_its_threads():
+    def work(t):
+        if t == 1:
+            raise ValueError("thread 1")
+
+    with Team(3) as team:
+        with pytest.raises(ValueError, match="thread 1"):
+            team.run(work)
+        done = []
+        team.run(done.append)  # and goes on working
+        assert sorted(done) == [0, 1, 2]
+
+
+def test_the_number_of_threads_follows_the_work(monkeypatch):
+    monkeypatch.setattr("fastnn.cpu.team.core_count", lambda: 64)
+    chosen = []
+    for width in (4, 128, 2048):
+        net = fnn.Network(width, [fnn.Dense(width, "relu"), fnn.Dense(10)])
+        chosen.append(resolve_threads(None, net.plan(batch=64, mode="gradient", loss="cross_entropy")))
+    assert chosen[0] == 1 and chosen == sorted(chosen) and chosen[-1] > 1
+    assert resolve_threads(3, net.plan()) == 3
+
+
+def test_the_environment_limits_the_threads(monkeypatch):
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "1")
+    assert core_count() == 1
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "many")
+    with pytest.raises(fnn.SettingError, match="FASTNN_NUM_THREADS"):
+        core_count()
