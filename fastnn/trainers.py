@@ -65,7 +65,7 @@ class RuleTrainer:
         self.steps = -(-n // batch)
         self.rest = n % batch
         self.schedule = registry.get("schedule", rule.schedule)
-        self.good: Array | None = None
+        self.good = net.theta.copy()
         kernel = update_kernel(rule)
         settings = {name: float(value) for name, value in rule.settings.items() if name in kernel.reals}
         op = LossOp(loss, data.targets.kind)
@@ -115,14 +115,17 @@ class RuleTrainer:
                 full if done < full else self.steps
             )  # a call ends where batches become smaller: its losses have one weight
             count = min(self._chunk, end - done)
-            self.good = self.net.theta.copy()
+            before = self.net.theta.copy()
             machine.total[0] = 0.0
             start = time.perf_counter()
             finished = machine.run_steps(done, etas[done : done + count], step + done)
             seconds = time.perf_counter() - start
             if machine.bad[0]:
                 machine.bad[0] = 0
+                if finished:
+                    self.good = before
                 return math.nan, None, step + done + finished
+            self.good = before  # its loss was finite
             if not _finite(self.net.theta):
                 return summed, None, step + done + finished - 1
             summed += machine.total[0] * (self.batch if done < full else self.rest)
@@ -160,7 +163,7 @@ class SolverTrainer:
         except CapabilityError as error:
             needs = ", ".join(solver.needs)
             raise CapabilityError(f"{solver.name} needs {needs}, but {error.what}", hint=error.hint) from None
-        self.good: Array | None = None
+        self.good = net.theta.copy()
         self._state = solver.start(net.theta)
 
     def epoch(self, order: Array | None, step: int, epochs: int, seed: int, moved: Moved) -> Outcome:

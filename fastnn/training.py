@@ -205,14 +205,13 @@ class Run:
                 self.n_samples
             )
         start = time.perf_counter()
-        good = self.net.theta.copy()
 
         def moved(done: int, loss: float) -> None:
             progress.update(self.epoch, done / self.trainer.steps, loss)
 
         loss, eta, bad_step = self.trainer.epoch(order, self.step, self.epochs, self.seed, moved)
         if bad_step is not None:
-            raise self._diverged(bad_step, loss, good)
+            raise self._diverged(bad_step, loss)
         seconds = time.perf_counter() - start
         self.epoch += 1
         self.step += self.trainer.steps
@@ -228,13 +227,12 @@ class Run:
         progress.epoch_end(row)
         self.callbacks.on_epoch_end(self, row)
 
-    def _diverged(self, step: int, loss: float, good: Any) -> DivergedError:
-        if not np.isfinite(self.net.theta).all():
-            self.net.theta[:] = good if self.trainer.good is None else self.trainer.good
+    def _diverged(self, step: int, loss: float) -> DivergedError:
+        self.net.theta[:] = self.trainer.good
         return DivergedError(
             f"{'the loss is' if np.isnan(loss) else 'the parameters are'} not finite at step {step} (epoch {self.epoch + 1})",
             got=f"optimizer {self.optimizer!r}",
-            hint="a smaller eta, scale='standardise', or another loss; the last finite parameters were put back",
+            hint="a smaller eta, scale='standardise', or another loss; the last parameters with a finite loss were put back",
         )
 
 
