@@ -151,7 +151,7 @@ def in_forked_child(work):
         signal.alarm(30)
         try:
             work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             os._exit(1)
         os._exit(0)
