@@ -38,7 +38,7 @@ def machine_code(kernel: Any) -> bytes:
 
 
 def address_of(name: str, stored: bytes) -> int | None:
-    """The address of a kernel in this process; None where the file is damaged or needs what is not here."""
+    """The address in this process of the kernel of module `name`; None where the file is damaged, another's, or needs what is not here."""
     code, _, footer = stored.rpartition(b"\n")
     try:
         about = json.loads(footer)
@@ -46,7 +46,7 @@ def address_of(name: str, stored: bytes) -> int | None:
         intact = about["sha256"] == hashlib.sha256(code).hexdigest()
     except (ValueError, LookupError, TypeError):
         return None
-    if not intact or not _there(code):
+    if not intact or name not in symbol or not _there(code):
         return None
     stub = llvm.parse_assembly(
         f'define void @"{symbol}"() {{ ret void }}'
