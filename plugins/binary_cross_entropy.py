@@ -4,7 +4,8 @@
 
 The sum over the outputs. `row`: y_j is a probability, 0 to 1. `index`: y is a class; with one output the
 answer to class 1, with more the answer is yes for output y and no for the others. predict() shows p. Computed
-as max(0, z) - y z + log(1 + exp(-|z|)): no overflow, and no digits lost where p is near y.
+as max(0, z) - y z + log(1 + exp(-|z|)): no overflow, and no digits lost where p is near y. The value comes before
+delta in the loops: what follows a write may have changed z, and exp(-|z|) would be computed twice.
 
 >>> import numpy as np
 >>> delta = np.empty(1); float(binary_cross_entropy.row(np.array([1e4]), np.array([0.0]), delta)), delta
@@ -25,8 +26,8 @@ def one_output(z, answer):
 def row(z, y, delta):
     value = 0.0
     for j in range(len(z)):
-        delta[j] = logistic(z[j]) - y[j]
         value += one_output(z[j], y[j])
+        delta[j] = logistic(z[j]) - y[j]
     return value
 
 
@@ -35,8 +36,8 @@ def index(z, y, delta):
     single = len(z) == 1
     for j in range(len(z)):
         answer = 1.0 if (y == j) != single else 0.0  # the single output 0 says yes to class 1, not to class 0
-        delta[j] = logistic(z[j]) - answer
         value += one_output(z[j], answer)
+        delta[j] = logistic(z[j]) - answer
     return value
 
 

@@ -5,7 +5,8 @@
 
 `row`: y are the probabilities of the classes. `index`: y is the class, so L = log sum_k exp(z_k) - z_y. A
 network with one output has two classes, 0 and 1, and p = logistic(z) is the probability of class 1. predict()
-shows p. The largest z is taken away first: exp only sees numbers up to 0.
+shows p. The largest z is taken away first: exp only sees numbers up to 0. The loop over exp has no sum in it: it
+vectorises.
 
 >>> import numpy as np
 >>> delta = np.empty(2); float(cross_entropy.index(np.array([0.0, 0.0]), 1, delta)), delta
@@ -41,6 +42,7 @@ def row(z, y, delta):
     value = 0.0
     for j in range(len(z)):
         delta[j] = math.exp(z[j] - top)
+    for j in range(len(z)):
         total += delta[j]
         mass += y[j]
         value -= y[j] * (z[j] - top)
@@ -57,6 +59,7 @@ def index(z, y, delta):
     total = 0.0
     for j in range(len(z)):
         delta[j] = math.exp(z[j] - top)
+    for j in range(len(z)):
         total += delta[j]
     scale = 1.0 / total
     for j in range(len(z)):
