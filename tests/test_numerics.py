@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from numba import njit
 
+from fastnn.cpu.unit import kernel_unit
 from fastnn.cuda import missing
 from fastnn.numerics import float32, float64
+from fastnn.ops import Activate
+from fastnn.registry import registry
 
 NAMES = ("exp", "expm1", "log", "log1p", "tanh", "erf", "logistic", "softplus")
 MODULES = {"float32": float32, "float64": float64}
@@ -273,6 +276,19 @@ def test_the_rest_is_python_s_math(dtype):
     for name in set(dir(math)) - ours:
         if not name.startswith("_"):
             assert getattr(MODULES[dtype], name) is getattr(math, name) or name == "nan"
+
+
+@dtypes
+@pytest.mark.parametrize("activation", ["logistic", "tanh", "gelu", "softplus", "elu"])
+def test_plugins_that_say_math_get_these(activation, dtype):
+    kernel = Activate(registry.get("activation", activation)).kernels()[0]
+    unit = kernel_unit(kernel, dtype, False, ())
+    assert f"from fastnn.numerics import {dtype} as math" in unit.text
+    namespace = {}
+    exec(compile(unit.text, "<unit>", "exec"), namespace)  # noqa: S102
+    called = {f.name for f in namespace["kernel"]._library._final_module.functions if f.is_declaration}
+    of_the_system = {form for n in NAMES for form in (n, f"{n}f", f"llvm.{n}.f32", f"llvm.{n}.f64")}
+    assert not called & of_the_system
 
 
 @dtypes
