@@ -1,8 +1,10 @@
 """The number of threads changes nothing but the time; fits and predictions of several Python threads and forked children don't disturb each
 other; threads leave when they are not needed."""
 
+import _thread
 import gc
 import os
+import random
 import signal
 import sys
 import threading
@@ -213,6 +215,41 @@ def test_a_team_hands_on_what_goes_wrong_in_one_of_its_threads():
         done = []
         team.run(done.append)  # and goes on working
         assert sorted(done) == [0, 1, 2]
+
+
+def test_ctrl_c_waits_until_the_whole_team_is_done():
+    """Raised between waking the team and entering compiled code, it left the others at the barrier for ever."""
+    meeting, done = threading.Barrier(3), []
+
+    def work(t):
+        if t == 1:
+            _thread.interrupt_main()
+        meeting.wait(timeout=30)
+        time.sleep(0.05)
+        done.append(t)
+
+    with Team(3) as team:
+        for _ in range(5):
+            done.clear()
+            with pytest.raises(KeyboardInterrupt):
+                team.run(work)
+            assert sorted(done) == [0, 1, 2]
+        team.run(done.append)
+
+
+def test_ctrl_c_at_any_moment_leaves_a_network_that_works():
+    net = chain()
+    X = rows(net, 16)
+    expected = net(X)
+    timer = random.Random(0)
+    for _ in range(40):
+        interrupt = threading.Timer(timer.uniform(0.001, 0.01), _thread.interrupt_main)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.start()
+            while True:
+                net(X, threads=2)
+        interrupt.join()
+        np.testing.assert_array_equal(net(X, threads=2), expected)
 
 
 def test_the_number_of_threads_follows_the_work(monkeypatch):

@@ -1,7 +1,7 @@
 """A team of Python threads that run one compiled function together, each with its number, and meet at a spin barrier.
 
-No OpenMP and no TBB: nothing that a fork could break or that would compete with another pool. The main thread is number 0; the others wait for
-work on a condition, between calls of some 50 ms, and cost nothing while they wait.
+No OpenMP and no TBB: nothing that a fork could break or that would compete with another pool. Between calls of some 50 ms the threads wait for
+work on a condition, and cost nothing while they wait.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cache
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -81,21 +82,39 @@ def resolve_threads(threads: int | None, plan: Plan) -> int:
     return max(1, min(core_count(), int(nanoseconds / share)))
 
 
+class _Call:
+    """One run of a team: what to do, how far it is, and a queue that hears when it is over."""
+
+    def __init__(self, function: Callable[[int], None]) -> None:
+        self.function = function
+        self.sent = self.begun = self.done = False
+        self.failure: BaseException | None = None
+        self.news: SimpleQueue[None] = SimpleQueue()
+
+
 class Team:
-    """`size` threads; `run(function)` calls function(t) in each, t from 0 in the caller's, and returns when all are done."""
+    """`size` threads; `run(function)` calls function(t) in each, t from 0, and returns when all are done.
+
+    The caller's thread takes no share, it only waits: Ctrl-C may raise in it between any two steps, and if one of the team never comes to
+    the barrier, the others wait there for ever. Whatever is raised while the team works is raised when the work is done.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._process = os.getpid()
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._work: Callable[[int], None] | None = None
         self._round = 0
         self._pending = 0
         self._failure: BaseException | None = None
         self._condition = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._serve, args=(t,), name=f"fastnn-{t}", daemon=True)
-            for t in range(1, size)
-        ]
+        self._threads: list[threading.Thread] = []
+        if size > 1:
+            targets = [(self._lead, ()), *((self._serve, (t,)) for t in range(1, size))]
+            self._threads = [
+                threading.Thread(target=target, args=arguments, name=f"fastnn-{t}", daemon=True)
+                for t, (target, arguments) in enumerate(targets)
+            ]
         for thread in self._threads:
             thread.start()
 
@@ -112,19 +131,22 @@ class Team:
         if self.size == 1:
             function(0)
             return
-        with self._condition:
-            self._work, self._pending = function, self.size - 1
-            self._round += 1
-            self._condition.notify_all()
-        try:
-            function(0)
-        finally:
-            with self._condition:
-                while self._pending:
-                    self._condition.wait()
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        call = _Call(function)
+        interruption: BaseException | None = None
+        while True:  # until the team is done, whatever is raised here
+            try:
+                if not call.sent:  # twice does no harm: what has begun is not begun again
+                    self._calls.put(call)
+                    call.sent = True
+                while not call.done:
+                    call.news.get()
+                break
+            except BaseException as error:  # noqa: BLE001  (raised below)
+                interruption = error
+        if interruption is not None:
+            raise interruption
+        if call.failure is not None:
+            raise call.failure
 
     @property
     def here(self) -> bool:
@@ -135,14 +157,39 @@ class Team:
         """Let the threads go, and wait until they are gone."""
         if not self.here:
             return
-        with self._condition:
-            self._work = None
-            self._round += 1
-            self._condition.notify_all()
+        self._calls.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
         self._threads = []
+
+    def _lead(self) -> None:
+        """Thread 0: hands calls to the others, one after the other, and does its own share."""
+        while (call := self._calls.get()) is not None:
+            if not call.begun:
+                call.begun = True
+                call.failure = self._together(call.function)
+                call.done = True
+                call.news.put(None)
+        self._announce(None)
+
+    def _together(self, function: Callable[[int], None]) -> BaseException | None:
+        self._announce(function)
+        try:
+            function(0)
+        except BaseException as error:  # noqa: BLE001  (whatever it is, the caller's thread raises it)
+            self._failure = error
+        with self._condition:
+            while self._pending:
+                self._condition.wait()
+        failure, self._failure = self._failure, None
+        return failure
+
+    def _announce(self, work: Callable[[int], None] | None) -> None:
+        with self._condition:
+            self._work, self._pending = work, self.size - 1
+            self._round += 1
+            self._condition.notify_all()
 
     def _serve(self, t: int) -> None:
         seen = 0
