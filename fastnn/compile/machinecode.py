@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba
 from numba.core import config as numba_config
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
@@ -28,9 +30,17 @@ def processor() -> str:
     return hashlib.sha256(repr((host, config.CPU_NAME, config.CPU_FEATURES)).encode()).hexdigest()[:8]
 
 
-def machine_code(kernel: Any) -> bytes:
-    """What `address_of` needs to bring back a cfunc."""
-    _, _, (code, _) = kernel._library.serialize_using_object_code()
+def machine_code(kernel: Any) -> bytes | None:
+    """What `address_of` needs to bring back a cfunc; None, and a warning, with a Numba whose inside has moved."""
+    try:
+        _, _, (code, _) = kernel._library.serialize_using_object_code()
+    except (AttributeError, TypeError, ValueError) as error:
+        warnings.warn(
+            f"kernels cannot be kept with Numba {numba.__version__} and are compiled in every process: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
     about = {"sha256": hashlib.sha256(code).hexdigest(), "symbol": kernel.native_name}
     footer: bytes = json.dumps(about).encode()
     joined: bytes = code + b"\n" + footer
@@ -52,7 +62,10 @@ def address_of(name: str, stored: bytes) -> int | None:
         f'define void @"{symbol}"() {{ ret void }}'
     )  # tells Numba that the symbol exists
     codegen = cpu_target.target_context.codegen()
-    library = codegen.unserialize_library((name, "object", (code, stub.as_bitcode())))
+    try:
+        library = codegen.unserialize_library((name, "object", (code, stub.as_bitcode())))
+    except (AttributeError, TypeError, ValueError):  # as above: compiled anew, with the warning
+        return None
     _libraries.append(library)
     address: int = library.get_pointer_to_function(symbol)
     return address or None

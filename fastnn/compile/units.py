@@ -82,7 +82,9 @@ class Unit:
             raise PluginError(
                 f"kernel {self.name} cannot be compiled: {_reason(error)}", got=f"the code in {path}"
             ) from error
-        write_file(path.with_suffix(f".{processor()}.o"), machine_code(kernel))
+        code = machine_code(kernel)
+        if code is not None:
+            write_file(path.with_suffix(f".{processor()}.o"), code)
         for listener in listeners:
             listener(self.name, time.perf_counter() - start)
         address: int = kernel.address
