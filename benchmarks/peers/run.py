@@ -25,6 +25,7 @@ from machine import describe
 HERE = Path(__file__).resolve().parent
 LIBRARIES = ("fastnn", "jax", "pytorch")
 TOLERANCE = 1e-3  # of the way travelled in one epoch; float32 round-off stays below 2e-5
+BUSY = 1.1  # above this ratio of wall to processor time somebody else was running
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
