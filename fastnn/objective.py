@@ -8,6 +8,7 @@ hessian(theta)     d2C/dtheta2, column by column
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ Array = NDArray[Any]
 class Objective:
     """Asks one data set for value, gradient, Hessian-vector products and Hessian; layers such as dropout are off.
 
-    `n` is the number of parameters. Arrays come in the network's dtype, float64 for solvers that need the digits.
+    `n` is the number of parameters. Arrays come in the network's dtype, float64 for solvers that need the digits. Threads take turns;
+    copies and other processes (pickle) get memory of their own.
 
     >>> import fastnn as fnn, numpy as np
     >>> net = fnn.Network(1, [fnn.Dense(1)], dtype="float64")
@@ -56,24 +58,40 @@ class Objective:
         )  # plans are made when they are asked for: by then the network may have grown
         self._dtype, self._loss, self._threads = dtype, loss, threads
         self._data = {"X": X, "y": y} | ({} if weights is None else {"weights": weights})
-        self._theta, self._g, self._v, self._hv = (np.zeros(self.n, dtype) for _ in range(4))
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._theta, self._g, self._v, self._hv = (np.zeros(self.n, self._dtype) for _ in range(4))
         self._machines: dict[str, Machine] = {}
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without machines, which know addresses of this process."""
+        own = {"_theta", "_g", "_v", "_hv", "_machines", "_lock"}
+        return {name: value for name, value in self.__dict__.items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._prepare()
 
     def value(self, theta: ArrayLike) -> float:
         """C(theta)."""
-        machine = self._run("value", theta)
-        return float(machine.total[0])
+        with self._lock:
+            machine = self._run("value", theta)
+            return float(machine.total[0])
 
     def gradient(self, theta: ArrayLike) -> Array:
         """dC/dtheta, shape (n,)."""
-        self._run("gradient", theta)
-        return self._g.copy()
+        with self._lock:
+            self._run("gradient", theta)
+            return self._g.copy()
 
     def hvp(self, theta: ArrayLike, v: ArrayLike) -> Array:
         """(d2C/dtheta2) v, shape (n,). CapabilityError where an op, an activation or the loss has no second derivative."""
-        self._v[:] = self._flat(v, "v")
-        self._run("hvp", theta)
-        return self._hv.copy()
+        with self._lock:
+            self._v[:] = self._flat(v, "v")
+            self._run("hvp", theta)
+            return self._hv.copy()
 
     def hessian(self, theta: ArrayLike) -> Array:
         """d2C/dtheta2, shape (n, n), made symmetric; n Hessian-vector products."""

@@ -1,5 +1,10 @@
 """Building a network: a layer that fails leaves it as it was, and what was made before does not see what is built later."""
 
+import copy
+import gc
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -62,3 +67,28 @@ def test_an_objective_stays_with_the_network_that_it_was_made_of():
     assert objective.gradient(theta).shape == objective.hvp(theta, theta).shape == (15,)
     with pytest.raises(fnn.ShapeError):
         objective.value(net.theta)
+
+
+def test_threads_take_turns_with_an_objective():
+    net = fnn.Network(4, [fnn.Dense(16, "tanh"), fnn.Dense(2)], dtype="float64")
+    objective = net.objective(X, X[:, :2])
+    thetas = [net.theta * k for k in range(6)]
+    expected = [(objective.value(theta), objective.gradient(theta).tolist()) for theta in thetas]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(100):
+            asked = pool.map(
+                lambda theta: (objective.value(theta), objective.gradient(theta).tolist()), thetas
+            )
+            assert list(asked) == expected
+
+
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_of_an_objective_has_memory_of_its_own(twin):
+    net = fnn.Network(4, [fnn.Dense(16, "tanh"), fnn.Dense(2)], dtype="float64")
+    objective = net.objective(X, X[:, :2])
+    value = objective.value(net.theta)
+    other = twin(objective)
+    del objective
+    gc.collect()
+    assert other.value(net.theta) == value
+    assert other.gradient(net.theta).shape == (net.theta.size,)
