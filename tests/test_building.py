@@ -92,3 +92,13 @@ def test_a_copy_of_an_objective_has_memory_of_its_own(twin):
     gc.collect()
     assert other.value(net.theta) == value
     assert other.gradient(net.theta).shape == (net.theta.size,)
+
+
+def test_the_loss_of_many_rows_is_added_up_in_float64():
+    many = np.random.default_rng(0).normal(size=(400_000, 1)).astype("float32")
+    values = {}
+    for dtype in ("float32", "float64"):
+        net = fnn.Network(1, dtype=dtype)
+        net.output = net.input
+        values[dtype] = net.objective(many, 0 * many, loss="squared_error").value([])
+    assert values["float32"] == pytest.approx(values["float64"], rel=1e-6)

@@ -25,10 +25,10 @@ def gather_numbers(i, out, x, order, row):  # type: ignore[no-untyped-def]
 
 
 def collect(i, total, bad, values):  # type: ignore[no-untyped-def]
-    summed = 0.0
+    summed = total[i]  # float64 always: a million float32 one after the other lose 0.05 %
     for s in range(values.shape[0]):
         summed += values[s]
-    total[i] += summed
+    total[i] = summed
     if not math.isfinite(summed):
         bad[i] = 1
 
