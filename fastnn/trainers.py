@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.contracts import Loss, Rule
 from fastnn.cpu import Machine, resolve_threads
-from fastnn.errors import CapabilityError
+from fastnn.errors import CapabilityError, ShapeError
 from fastnn.inputs import Targets, as_targets, class_numbers
 from fastnn.objective import Objective
 from fastnn.ops import LossOp
@@ -202,4 +202,11 @@ def _checked(net: Network, loss: Loss, data: TrainingSet) -> TrainingSet:
     X, y = data.held
     classes = class_numbers(net.output_shape) if data.targets.classes is None else data.targets.classes
     targets = as_targets(y, loss, net.output_shape, net.dtype, classes)
-    return TrainingSet(data.X, data.targets, data.weights, (net.as_rows(X), targets))
+    rows = net.as_rows(X)
+    if len(rows) != len(targets.array):
+        raise ShapeError(
+            "X and y of the validation data have different numbers of rows",
+            got=f"{len(rows)} and {len(targets.array)}",
+            expected="as many",
+        )
+    return TrainingSet(data.X, data.targets, data.weights, (rows, targets))

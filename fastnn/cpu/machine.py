@@ -62,9 +62,28 @@ class Machine:
         """External buffer `name` lies in `array`."""
         if not array.flags.c_contiguous:
             raise FastnnError(f"the array for {name!r} is not C-contiguous", hint="np.ascontiguousarray")
+        self._check(name, array)
         self._bound[name] = array
         for program in self.programs:
             program.bind(name, array.ctypes.data)
+
+    def _check(self, name: str, array: Array) -> None:
+        """Kernels look at nothing: an array that is too small would be read beyond its end."""
+        for program in self.programs:
+            buffer = program.plan.externals.get(name)
+            if buffer is None or name == "ones":
+                continue
+            fits = (
+                array.size == buffer.size
+                if -1 not in buffer.shape
+                else array.size % max(buffer.row_size, 1) == 0
+            )
+            if not fits or array.dtype != buffer.dtype:
+                raise FastnnError(
+                    f"the array for {name!r} does not fit the plan",
+                    got=f"{array.shape}, {array.dtype}",
+                    expected=f"{buffer.shape}, {buffer.dtype}",
+                )
 
     def run(self) -> None:
         """One pass."""
