@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.contracts import Loss
+from fastnn.contracts.loss import TARGETS, Loss
 from fastnn.errors import DataError, ShapeError
 
 __all__ = ["Targets", "as_rows", "as_targets", "as_weights", "class_numbers", "column_names", "infer_loss"]
@@ -24,6 +25,7 @@ class Targets:
     kind: str
     array: Array
     classes: Array | None = None
+    n_classes: int = 0
 
 
 def column_names(X: Any) -> list[str] | None:
@@ -76,7 +78,27 @@ def as_targets(
             expected=f"(rows, {', '.join(map(str, output_shape))})",
             hint="class labels go with loss='cross_entropy'" if array.ndim == 1 else None,
         )
-    return Targets("row", _converted(array, dtype, "y"))
+    array = _converted(array, dtype, "y")
+    _check_allowed(array, loss)
+    return Targets("row", array)
+
+
+def _check_allowed(array: Array, loss: Loss) -> None:
+    """Refuse targets that the loss has no sense for: hinge at 0 and 1 would learn nothing, and say nothing."""
+    allowed = {
+        "numbers": lambda: True,
+        "nonnegative": lambda: array >= 0,
+        "probabilities": lambda: (array >= 0) & (array <= 1),
+        "signs": lambda: (array == 1) | (array == -1),
+    }[loss.targets]()
+    if not np.all(allowed):
+        place = tuple(int(k) for k in np.argwhere(~np.asarray(allowed))[0])
+        raise DataError(
+            f"loss {loss.name!r} does not take this target",
+            got=f"y[{', '.join(map(str, place))}] = {array[place]}",
+            expected=TARGETS[loss.targets],
+            hint="class labels are whole numbers or strings, one a row" if loss.index is not None else None,
+        )
 
 
 def as_weights(
@@ -120,7 +142,7 @@ def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) ->
     if targets.kind != "index":
         raise DataError("class_weight needs class labels as y", hint="use sample_weight")
     classes: Array = targets.array
-    n_classes = int(classes.max()) + 1 if targets.classes is None else len(targets.classes)
+    n_classes = targets.n_classes
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise DataError(
@@ -134,6 +156,11 @@ def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) ->
     if unknown:
         raise DataError(
             f"class_weight names {sorted(unknown, key=str)}, which are no classes", expected=labels
+        )
+    wrong = [weight for weight in class_weight.values() if not isinstance(weight, (Real, np.number))]
+    if wrong:
+        raise DataError(
+            "class_weight holds what is no number", got=repr(wrong[0]), expected="{label: weight}"
         )
     return np.array([float(class_weight.get(label, 1.0)) for label in labels])[classes]
 
@@ -165,7 +192,7 @@ def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array
         and array.dtype.kind in "iub"
         and (array.size == 0 or (array.min() >= 0 and array.max() < n_classes))
     ):
-        return Targets("index", np.ascontiguousarray(array, dtype=np.int64))
+        return Targets("index", np.ascontiguousarray(array, dtype=np.int64), None, n_classes)
     classes = np.unique(array) if known is None else known
     if len(classes) > n_classes:
         raise DataError(
@@ -188,7 +215,7 @@ def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array
             "y has a label that the network was not trained on", got=repr(array[wrong][0].item()),
             expected=", ".join(map(str, classes)),
         )  # fmt: skip
-    return Targets("index", place.astype(np.int64), classes)
+    return Targets("index", place.astype(np.int64), classes, len(classes))
 
 
 def _numbers(values: ArrayLike, name: str) -> Array:

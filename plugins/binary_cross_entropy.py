@@ -59,6 +59,7 @@ binary_cross_entropy = Loss(
     index_curvature=curvature,
     link=link,
     task="classification",
+    targets="probabilities",
 )
 
 

@@ -107,6 +107,7 @@ cross_entropy = Loss(
     index_curvature=index_curvature,
     link=link,
     task="classification",
+    targets="nonnegative",
 )
 
 

@@ -4,6 +4,8 @@ Source: Srivastava et al. 2014, Dropout: a simple way to prevent neural networks
 The mask depends on seed, step, layer and element only: not on threads, and not on the device.
 """
 
+from numbers import Real
+
 from fastnn import SettingError, hookimpl
 
 
@@ -13,8 +15,10 @@ class Dropout:
     name = "dropout"
 
     def __init__(self, rate=0.5):
-        if not 0 <= rate < 1:
-            raise SettingError("dropout rate is no probability below 1", got=rate, expected="0 <= rate < 1")
+        if not isinstance(rate, Real) or not 0 <= rate < 1:
+            raise SettingError(
+                "dropout rate is no probability below 1", got=repr(rate), expected="0 <= rate < 1"
+            )
         self.rate = float(rate)
 
     def __call__(self, net, a):

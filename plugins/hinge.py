@@ -65,6 +65,7 @@ hinge = Loss(
     index_curvature=curvature,
     defaults={"margin": 1.0},
     task="classification",
+    targets="signs",
 )
 
 

@@ -22,6 +22,7 @@ perceptron = Loss(
     index_curvature=curvature,
     defaults={"margin": 0.0},
     task="classification",
+    targets="signs",
 )
 
 

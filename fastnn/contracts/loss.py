@@ -8,6 +8,13 @@ from typing import ClassVar, Literal
 from fastnn.contracts.part import Function, Part
 from fastnn.errors import PluginError
 
+TARGETS = {
+    "numbers": "any numbers",
+    "nonnegative": "numbers from 0 on",
+    "probabilities": "numbers from 0 to 1",
+    "signs": "-1 and +1",
+}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Loss(Part):
@@ -19,7 +26,8 @@ class Loss(Part):
     index_curvature(z, y, v, out, ...)  the same, y a class
     link(z, a, ...)                     a = what predict() shows (probabilities, rates); without it, z
 
-    The library takes the mean over the batch, weighted where there are weights. `row` or `index` may lack.
+    The library takes the mean over the batch, weighted where there are weights. `row` or `index` may lack. `targets` says what
+    numbers a row of targets may hold: any, none below 0, 0 to 1, or -1 and +1; others are refused before training.
     """
 
     noun: ClassVar[str] = "loss"
@@ -32,6 +40,7 @@ class Loss(Part):
     link: Function | None = None
     _: KW_ONLY
     task: Literal["regression", "classification"] = "regression"
+    targets: Literal["numbers", "nonnegative", "probabilities", "signs"] = "numbers"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,6 +51,11 @@ class Loss(Part):
         if self.task not in ("regression", "classification"):
             raise PluginError(
                 f"loss {self.name!r}: unknown task {self.task!r}", expected="regression or classification"
+            )
+        if self.targets not in TARGETS:
+            raise PluginError(
+                f"loss {self.name!r}: unknown kind of targets {self.targets!r}",
+                expected=", ".join(TARGETS),
             )
         for role in ("row", "index"):
             function, curvature = getattr(self, role), getattr(self, f"{role}_curvature")

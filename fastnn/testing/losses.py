@@ -34,7 +34,7 @@ def check_loss(
 ) -> None:
     """Raise AssertionError where the loss breaks its contract.
 
-    target    a random row of n targets, target(rng, n); by default normal numbers for regression, probabilities for classification
+    target    a random row of n targets, target(rng, n); by default such as the loss says that it takes
     z_range   where the network's outputs may lie
     finite    the value must be finite for outputs of +-1e4 and +-1e8 as well; without it, it must not be NaN there
     """
@@ -257,10 +257,12 @@ def _check_link(loss: Loss, z_range: tuple[float, float]) -> None:
 
 
 def _target(loss: Loss) -> Callable[[np.random.Generator, int], Any]:
-    def normal(rng: np.random.Generator, n: int) -> Any:
-        return rng.normal(size=n)
+    def drawn(rng: np.random.Generator, n: int) -> Any:
+        return {
+            "numbers": lambda: rng.normal(size=n),
+            "nonnegative": lambda: rng.exponential(size=n),
+            "probabilities": lambda: rng.uniform(size=n),
+            "signs": lambda: rng.choice([-1.0, 1.0], size=n),
+        }[loss.targets]()
 
-    def probabilities(rng: np.random.Generator, n: int) -> Any:
-        return rng.dirichlet(np.ones(n)) if n > 1 else rng.uniform(size=1)
-
-    return probabilities if loss.task == "classification" else normal
+    return drawn
