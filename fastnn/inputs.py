@@ -85,14 +85,10 @@ def as_targets(
 
 def _check_allowed(array: Array, loss: Loss) -> None:
     """Refuse targets that the loss has no sense for: hinge at 0 and 1 would learn nothing, and say nothing."""
-    allowed = {
-        "numbers": lambda: True,
-        "nonnegative": lambda: array >= 0,
-        "probabilities": lambda: (array >= 0) & (array <= 1),
-        "signs": lambda: (array == 1) | (array == -1),
-    }[loss.targets]()
-    if not np.all(allowed):
-        place = tuple(int(k) for k in np.argwhere(~np.asarray(allowed))[0])
+    low, high = {"nonnegative": (0, np.inf), "probabilities": (0, 1)}.get(loss.targets, (-np.inf, np.inf))
+    allowed: Array = np.abs(array) == 1 if loss.targets == "signs" else (array >= low) & (array <= high)
+    if not allowed.all():
+        place = tuple(int(k) for k in np.argwhere(~allowed)[0])
         raise DataError(
             f"loss {loss.name!r} does not take this target",
             got=f"y[{', '.join(map(str, place))}] = {array[place]}",
@@ -157,7 +153,8 @@ def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) ->
         raise DataError(
             f"class_weight names {sorted(unknown, key=str)}, which are no classes", expected=labels
         )
-    wrong = [weight for weight in class_weight.values() if not isinstance(weight, (Real, np.number))]
+    weights: list[Any] = list(class_weight.values())
+    wrong = [weight for weight in weights if not isinstance(weight, (Real, np.number))]
     if wrong:
         raise DataError(
             "class_weight holds what is no number", got=repr(wrong[0]), expected="{label: weight}"

@@ -258,11 +258,12 @@ def _check_link(loss: Loss, z_range: tuple[float, float]) -> None:
 
 def _target(loss: Loss) -> Callable[[np.random.Generator, int], Any]:
     def drawn(rng: np.random.Generator, n: int) -> Any:
-        return {
+        draws: dict[str, Callable[[], Any]] = {
             "numbers": lambda: rng.normal(size=n),
             "nonnegative": lambda: rng.exponential(size=n),
             "probabilities": lambda: rng.uniform(size=n),
             "signs": lambda: rng.choice([-1.0, 1.0], size=n),
-        }[loss.targets]()
+        }
+        return draws[loss.targets]()
 
     return drawn
