@@ -42,6 +42,7 @@ class Passes:
                 machine.bind("X", X[start:stop])
                 machine.bind("out", out[start:stop])
                 machine.run()
+                machine.release("X", "out")  # or a machine that is kept would keep the caller's data
         return out
 
     def outputs_and_loss(
@@ -62,6 +63,7 @@ class Passes:
                     machine.bind("weights", weights[start:stop])
                 machine.total[0] = 0.0
                 machine.run()
+                machine.release("X", "out", "y", "weights")
                 total += machine.total[0] * (stop - start)
         return out, float(total / len(X)) if len(X) else np.nan
 

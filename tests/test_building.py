@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -102,3 +103,13 @@ def test_the_loss_of_many_rows_is_added_up_in_float64():
         net.output = net.input
         values[dtype] = net.objective(many, 0 * many, loss="squared_error").value([])
     assert values["float32"] == pytest.approx(values["float64"], rel=1e-6)
+
+
+def test_a_network_does_not_keep_what_it_was_asked_about():
+    net = fnn.Network(4, [fnn.Dense(3)])
+    rows, classes = np.zeros((20, 4), "float32"), np.zeros(20, "int64")
+    given = weakref.ref(rows), weakref.ref(net(rows)), weakref.ref(classes)
+    net.evaluate(rows, classes)
+    del rows, classes
+    gc.collect()
+    assert [reference() for reference in given] == [None, None, None]

@@ -85,6 +85,11 @@ class Machine:
                     expected=f"{buffer.shape}, {buffer.dtype}",
                 )
 
+    def release(self, *names: str) -> None:
+        """Let go of the arrays of these external buffers; they must be bound again before the next run."""
+        for name in names:
+            self._bound.pop(name, None)
+
     def run(self) -> None:
         """One pass."""
         if self.threads == 1:
