@@ -1,9 +1,10 @@
 """One training step in JAX: the whole epoch is one jitted lax.scan with donated buffers, gradients written by hand.
 
-What was tried on one thread, and the faster kept (2-8-2, 8-32-32-2, 64-64-10, 784-30-10, 784-128-10 with SGD, us):
-gradients by hand 2.4, 8.2, 18, 18, 205 against jax.value_and_grad 3.2, 9.1, 20, 18, 198; scan unrolled by 4 against 1,
-2, 8, 16 (16 is the slowest); W stored (n_out, n_in) against (n_in, n_out), which takes 29 us for 784-30-10; Eigen's
-thread pool off against on (2.4 against 3.3 us for 2-8-2). Labels come as one-hot rows, made before the measurement.
+What was tried on one thread, and the fastest kept (2-8-2, 8-32-32-2, 64-64-10, 784-30-10, 784-128-10 with SGD, us):
+gradients by hand 2.6, 8.4, 19, 18.5, 202 against jax.value_and_grad 3.3, 9.1, 20, 19, 207; scan unrolled by 4 (by 1:
+2.7, 8.5, 20, 18.5) but not for the last, 220 against 202; W stored (n_out, n_in) against (n_in, n_out), which takes 29
+us for 784-30-10; Eigen's thread pool off against on (2.6 against 3.3 us for 2-8-2). Labels come as one-hot rows, made
+before the measurement.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cases import EPSILON, ETA, Case, data, flat, weights
 VERSION = jax.__version__
 FIXED_COST = False
 UNROLL = 4
+LARGE = 50_000  # parameters from which unrolling makes it slower
 
 
 def gradient(parameters, x, y):
@@ -65,6 +67,7 @@ class Adapter:
         self.X = jnp.asarray(X.reshape(case.steps, case.batch, -1))
         self.Y = jnp.asarray(one_hot.reshape(case.steps, case.batch, -1))
         self.start, self.stateful = weights(case), optimizer == "adagrad"
+        unroll = UNROLL if flat(self.start).size < LARGE else 1
 
         def step(carry, batch):
             parameters, state = carry
@@ -72,7 +75,7 @@ class Adapter:
             return rule(parameters, state, gradients), loss
 
         def epoch(parameters, state, X, Y):
-            (parameters, state), losses = jax.lax.scan(step, (parameters, state), (X, Y), unroll=UNROLL)
+            (parameters, state), losses = jax.lax.scan(step, (parameters, state), (X, Y), unroll=unroll)
             return parameters, state, jnp.mean(losses)
 
         self.epoch = jax.jit(epoch, donate_argnums=(0, 1))
