@@ -12,7 +12,9 @@ from numba import types
 
 from fastnn.compile import typed_source
 from fastnn.cpu.unit import FUNCTION
+from fastnn.numerics import float32, float64
 
+MATH = {"float32": float32, "float64": float64}
 THIRD = 1 / 3
 THREE = 3
 ON = True
@@ -284,7 +286,7 @@ SCALARS = [
 def compiled(function, dtype="float32", **options):
     """The function with its source typed and compiled, as in a unit: what it calls is inlined."""
     texts = typed_source(function, "role", **options)
-    namespace = {"math": math, "np": np, "njit": numba.njit, "real": np.dtype(dtype).type}
+    namespace = {"math": MATH[dtype], "np": np, "njit": numba.njit, "real": np.dtype(dtype).type}
     for text in texts:
         exec(f"{FUNCTION if text is not texts[-1] else ''}\n{text}", namespace)  # noqa: S102
     return numba.njit(error_model="numpy")(namespace["role"])
