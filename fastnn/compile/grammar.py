@@ -139,7 +139,9 @@ def _ends(body: list[ast.stmt]) -> bool:
         case ast.If(body=then, orelse=otherwise):
             return bool(otherwise) and _ends(then) and _ends(otherwise)
         case ast.For(orelse=otherwise) | ast.While(orelse=otherwise) as loop:
-            endless = isinstance(loop, ast.While) and isinstance(loop.test, ast.Constant) and bool(loop.test.value)
+            endless = (
+                isinstance(loop, ast.While) and isinstance(loop.test, ast.Constant) and bool(loop.test.value)
+            )
             leaves = any(isinstance(node, ast.Break) for node in ast.walk(loop))
             return not leaves and (endless or (bool(otherwise) and _ends(otherwise)))
     return False
