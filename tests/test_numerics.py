@@ -23,7 +23,7 @@ ULPS = {
     "exp": 1.25,
     "expm1": 1.75,
     "log": 1.0,
-    "log1p": 1.0,
+    "log1p": 1.5,
     "tanh": 1.75,
     "erf": 1.25,
     "logistic": 2.0,
