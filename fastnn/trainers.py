@@ -95,7 +95,7 @@ class RuleTrainer:
         for name, array in arrays.items():
             self.machine.bind(name, array)
         self.machine.full_steps(n)
-        self._chunk = 8
+        self._chunk = 1  # how long a step takes is not known yet: Ctrl-C must be heard after it
 
     def epoch(self, order: Array | None, step: int, epochs: int, seed: int, moved: Moved) -> Outcome:
         """One pass over the training set, from step number `step` on."""
