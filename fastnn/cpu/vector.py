@@ -177,16 +177,6 @@ def real_from_bits(typing_context: Any, bits: Any) -> Any:
     return types.float64(types.int64), codegen
 
 
-@intrinsic
-def bits_from_real(typing_context: Any, value: Any) -> Any:
-    """The int64 with the bits of this float64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], _INT64)
-
-    return types.int64(types.float64), codegen
-
-
 _X86_FLUSH = 0x8040
 """MXCSR: flush results to zero (bit 15) and take denormal operands for zero (bit 6)."""
 _ARM_FLUSH = 1 << 24
