@@ -7,6 +7,7 @@ import inspect
 import json
 import math
 import pickle
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,8 +52,13 @@ def check_part_identity(part: Part, kind: str) -> None:
         require(changed.settings[setting] == other, f"{who}: setting {setting} cannot be set")
         require(part.settings[setting] != other, f"{who}: setting {setting} of a copy changes the original")
     functions = [value for value in vars(part).values() if inspect.isfunction(value)]
-    if all("<locals>" not in function.__qualname__ for function in functions):
+    if all(_is_found(function) for function in functions):
         require(pickle.loads(pickle.dumps(part)) == part, f"{who}: pickle does not give it back")
+
+
+def _is_found(function: Any) -> bool:
+    """Whether pickle finds the function by its name: not inside another one, and not where a later `def` took the name."""
+    return getattr(sys.modules.get(function.__module__), function.__qualname__, None) is function
 
 
 def check_class_identity(thing: Any, kind: str) -> None:
