@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import inputs
 from fastnn.contracts import Loss, Part, class_config
-from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError, UnknownNameError
+from fastnn.errors import DataError, FastnnError, PluginError, SettingError, ShapeError, UnknownNameError
 from fastnn.graph import Graph, Node
 from fastnn.history import History
 from fastnn.measures import chosen_classes, measures
@@ -236,6 +236,10 @@ class Network:
         weights = inputs.as_weights(sample_weight, class_weight, targets, self.dtype)
         rows = self.as_rows(X)
         _same_length(rows, targets.array)
+        if len(rows) == 0:
+            raise DataError(
+                "an objective needs rows", got=f"X.shape = {rows.shape}", expected="one row or more"
+            )
         op = LossOp(chosen, targets.kind)
         self.output  # noqa: B018  (raises where there is none)
         return Objective(self.graph, self.dtype, rows, targets.array, op, weights, threads)
@@ -308,7 +312,12 @@ class Network:
         return net
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _rebuild, (self.config(), self._theta.copy(), self.scaler, self.history)
+        layers = [  # the objects themselves: they need not be registered
+            {"name": name, "layer": layer, "inputs": list(sources)}
+            for name, (layer, sources) in self.layers.items()
+        ]
+        config = {**self.config(), "layers": layers, "loss": self.loss}
+        return _rebuild, (config, self._theta.copy(), self.scaler, self.history)
 
     # ---- inside
     def _forward(self) -> Passes:
