@@ -144,6 +144,7 @@ def test_a_fit_that_cannot_work_changes_nothing(data, options, kind, sentence):
         (lambda net: net.evaluate(X, Y[:3]), ShapeError, "different numbers of rows"),
         (lambda net: net.evaluate(X, ["never"] * 12), DataError, "not trained on"),
         (lambda net: net.objective(X, Y[:5]), ShapeError, "different numbers of rows"),
+        (lambda net: net.objective(X[:0], Y[:0]), DataError, "an objective needs rows"),
         (lambda net: net.objective(X, Y).gradient(np.zeros(3)), ShapeError, "theta"),
         (lambda net: net.objective(X, Y).hvp(net.theta, np.zeros((2, 2))), ShapeError, "v is not"),
         (lambda net: setattr(net, "theta", np.zeros(3)), ShapeError, "theta"),

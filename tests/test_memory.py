@@ -64,7 +64,7 @@ def test_the_count_of_numbas_runtime_can_fail(runtime_counts):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_python_allocates_as_much_for_many_steps_of_a_call_as_for_few(threads):
-    machine = trainer(chain(), threads=threads, batch=1, n=20_000).machine
+    machine = trainer(chain(), threads=threads, batch=1, n=4_000).machine
 
     def peak(count):
         etas = np.full(count, 1e-4)
@@ -76,7 +76,7 @@ def test_python_allocates_as_much_for_many_steps_of_a_call_as_for_few(threads):
         return peak
 
     peak(8)
-    few, many = peak(8), peak(20_000)
+    few, many = peak(8), peak(4_000)
     assert many <= few + 200, "a number or two, whatever the number of steps"
 
 

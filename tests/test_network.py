@@ -101,6 +101,38 @@ def test_a_copy_knows_what_the_original_learnt_and_goes_its_own_way(duplicate):
     assert (net.predict(X) == before).all() and (other.theta != net.theta).any()
 
 
+def cube(z):
+    return z * z * z
+
+
+def cube_slope(z, a):
+    return 3 * z * z
+
+
+def distance(z, y, delta):
+    total = 0.0
+    for j in range(len(z)):
+        delta[j] = 2 * (z[j] - y[j])
+        total += (z[j] - y[j]) * (z[j] - y[j])
+    return total
+
+
+class Doubled:
+    name = "doubled"
+
+    def __call__(self, net, a):
+        return net.op("add", a, a)
+
+
+def test_a_copy_needs_no_registered_plugins():
+    layers = [fnn.Dense(4, fnn.Activation("cube", cube, cube_slope)), Doubled(), fnn.Dense(2)]
+    net = fnn.Network(3, layers, dtype="float64")
+    X = rows(net, 8)
+    net.fit(X, rows(net, 8, seed=1)[:, :2], loss=fnn.Loss("distance", row=distance), epochs=1, **QUIET)
+    other = copy.deepcopy(net)
+    assert (other(X) == net(X)).all() and other.loss == net.loss
+
+
 def test_layers_that_are_added_later_leave_what_was_learnt():
     net = fnn.Network(3, [fnn.Dense(4, "tanh")], dtype="float64")
     net.theta = np.arange(16.0)
@@ -217,6 +249,16 @@ def test_summary_counts_parameters_and_operations():
     text = net.summary()
     assert "28" in text and "15" in text and "43" in text and "(batch, 3)" in text
     assert repr(net) == "<Network (6,) -> (3,), 2 layers, 43 parameters, float32>"
+
+
+def test_denormal_numbers_are_still_there_after_a_pass():
+    """Compiled loops take them for zero; the mode of the caller's thread is put back."""
+    net = chain(dtype="float32")
+    X, tiny = rows(net, 30), np.array([1e-40], np.float32)
+    net(X, threads=2)
+    net.fit(X, labels(30), loss="cross_entropy", epochs=2, **QUIET)
+    net.objective(X, labels(30)).gradient(net.theta)
+    assert (tiny * np.float32(0.5))[0] > 0 and np.float64(1e-310) * 0.5 > 0
 
 
 def test_a_network_without_parameters_can_be_asked_and_trained():

@@ -80,7 +80,8 @@ def adagrad(eta):
 
 # every way in which the last batch can be short, one row over a cache line of weights included
 @pytest.mark.parametrize(
-    ("n", "batch"), [(1, 1), (5, 8), (8, 8), (9, 8), (15, 8), (65, 64), (130, 64), (97, 32), (40, 39)]
+    ("n", "batch"),
+    [(1, 1), (5, 8), (8, 8), (9, 8), (15, 8), (65, 64), (130, 64), (97, 32), (40, 39), (200, 3)],
 )
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_minibatches_and_a_short_last_one_equal_the_loop_in_numpy(n, batch, weighted):
