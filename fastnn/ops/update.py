@@ -6,6 +6,7 @@ The settings travel with the instruction, so that changing them compiles nothing
 from __future__ import annotations
 
 import types
+from functools import cache
 from typing import Any
 
 from fastnn.contracts import Rule
@@ -36,6 +37,7 @@ def update_kernel(rule: Rule) -> Kernel:
     )
 
 
+@cache
 def _written(text: str) -> Any:
     """A function of this text that keeps its source: what the compiler reads."""
     namespace: dict[str, Any] = {}
