@@ -77,7 +77,11 @@ def test_random_networks_find_everything_compiled(seed, compiled):
         y[: max(n_out, 2)] = np.arange(max(n_out, 2))
     else:
         y = rng.random((n, n_out))
-        y = np.where(y < 0.5, -1.0, 1.0) if loss.name in ("hinge", "perceptron") else y / y.sum(axis=1, keepdims=True)
+        y = (
+            np.where(y < 0.5, -1.0, 1.0)
+            if loss.name in ("hinge", "perceptron")
+            else y / y.sum(axis=1, keepdims=True)
+        )
     net.fit(
         X, y, loss=loss, optimizer=str(rng.choice(RULES)), eta=1e-4, epochs=1, batch_size=int(rng.integers(1, n + 1)),
         sample_weight=rng.random(n) + 0.1 if rng.random() < 0.5 else None, validation=(X, y), verbose=False,
@@ -104,6 +108,7 @@ print("compiled", len(recorder.buffer))
 
 
 def test_the_example_of_the_readme_compiles_nothing(tmp_path):
+    subprocess.run([sys.executable, "-m", "fastnn", "warmup"], capture_output=True, check=True)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SECOND_PROCESS],
         cwd=tmp_path,
