@@ -109,14 +109,15 @@ class RuleTrainer:
             epoch_steps=self.steps,
         )
         full = self.steps - (1 if self.rest else 0)
-        summed, done = 0.0, 0
+        summed, of_full, done = 0.0, 0.0, 0
+        # one sum for all calls: how many steps a call has is a matter of time, and must not change a bit
+        machine.total[0] = 0.0
         while done < self.steps:
             end = (
                 full if done < full else self.steps
             )  # a call ends where batches become smaller: its losses have one weight
             count = min(self._chunk, end - done)
             before = self.net.theta.copy()
-            machine.total[0] = 0.0
             start = time.perf_counter()
             finished = machine.run_steps(done, etas[done : done + count], step + done)
             seconds = time.perf_counter() - start
@@ -128,8 +129,10 @@ class RuleTrainer:
             self.good = before  # its loss was finite
             if not _finite(self.net.theta):
                 return summed, None, step + done + finished - 1
-            summed += machine.total[0] * (self.batch if done < full else self.rest)
+            summed = of_full + machine.total[0] * (self.batch if done < full else self.rest)
             done += count
+            if done == full:
+                of_full, machine.total[0] = summed, 0.0
             moved(done, summed / min(done * self.batch, n))
             self._chunk = max(1, min(int(count * CALL_SECONDS / max(seconds, 1e-6)), 4 * self._chunk))
         return summed / n, float(etas[-1]), None

@@ -217,6 +217,26 @@ def test_a_team_hands_on_what_goes_wrong_in_one_of_its_threads():
         assert sorted(done) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_how_many_steps_a_call_has_changes_no_bit(dtype, monkeypatch):
+    """It follows the time that they take; the loss of an epoch was added up call by call."""
+    runs = []
+    for seconds in (0.0, 1e-9, 1e-3, 10.0):
+        monkeypatch.setattr("fastnn.trainers.CALL_SECONDS", seconds)
+        runs.append(trained(chain(dtype=dtype), 1, batch_size=3))
+    assert all(run == runs[0] for run in runs)
+
+
+def test_a_team_stops_together_where_there_is_nothing_to_learn():
+    """No gradients, so no meeting between the loss and the update: threads that saw that it was not finite left the others waiting."""
+    net = fnn.Network(16, [fnn.Dropout(0.1)])
+    X = np.ones((400, 16), "float32")
+    X[::7] = 3e38
+    for _ in range(50):
+        with pytest.raises(fnn.DivergedError):
+            net.fit(X, 0 * X, loss="squared_error", batch_size=10, threads=2, verbose=False)
+
+
 def test_ctrl_c_waits_until_the_whole_team_is_done():
     """Raised between waking the team and entering compiled code, it left the others at the barrier for ever."""
     meeting, done = threading.Barrier(3), []
