@@ -24,8 +24,7 @@ class Program:
         self.zero_row = 0
         for instruction in plan.instructions:
             unit, operands = lower(instruction, plan.dtype)
-            is_update = instruction.kernel.name.startswith("update.")
-            table.append((unit.load(), len(words), int(instruction.meet), int(is_update)))
+            table.append((unit.load(), len(words), int(instruction.meet), int(instruction.checks)))
             for word in operands:
                 if isinstance(word, Place):
                     buffer = word.buffer

@@ -265,7 +265,8 @@ class _Builder:
         n = (self.graph.n_parameters,)
         vectors = [Buffer(space, space, n, self.dtype, batched=False) for space in ("theta", "g")]
         states = [self._external(name, n) for name in list(kernel.arrays)[2:]]
-        self.instructions.append(Instruction(kernel, [*vectors, *states], settings, False, "update"))
+        operands = [*vectors, *states]
+        self.instructions.append(Instruction(kernel, operands, settings, False, "update", checks=True))
 
     def _slots(self, node: Node, deltas: dict[int, Buffer], delta: Buffer) -> list[Buffer | None]:
         """For every input, where its gradient is added; None where nobody wants it."""

@@ -17,7 +17,8 @@ class Instruction:
     """One kernel at work on `units` x `inner` elements, dealt out to threads by units.
 
     A unit is a sample where the result is batched, else an element (or row of W) of the result. `accumulate`: add to the result, else
-    overwrite it. `meet`: a team of threads has to meet before this instruction, because it touches what another thread wrote or still reads.
+    overwrite it. `checks`: the step ends before this instruction if the loss was not finite, which is to say that it reads `bad`.
+    `meet`: a team of threads has to meet before it, because it touches what another thread wrote or still reads.
     """
 
     kernel: Kernel
@@ -25,6 +26,7 @@ class Instruction:
     settings: dict[str, float]
     accumulate: bool
     node: str
+    checks: bool = False
     meet: bool = False
 
     @property

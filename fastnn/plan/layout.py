@@ -11,6 +11,7 @@ __all__ = ["ALIGNMENT", "mark_meetings", "place_buffers"]
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector register."""
+_INT64 = 8
 
 _Touch = tuple[str, int, int, bool, bool]
 """Space, first byte, the byte behind the last, whether it is written, whether sample by sample."""
@@ -64,6 +65,8 @@ def mark_meetings(instructions: Sequence[Instruction]) -> None:
             start = extra.offset * extra.itemsize
             by_sample = instruction.result.batched and extra.batched
             touched.append((extra.space, start, start + extra.bytes, True, by_sample))
+        if instruction.checks:  # or some threads would go on, and wait for those that stopped
+            touched.append(("bad", 0, _INT64, False, False))
         instruction.meet = any(_conflict(a, b) for a in touched for b in since)
         if instruction.meet:
             since = []
