@@ -11,7 +11,16 @@ import fastnn
 
 ROOT = Path(__file__).parent.parent
 HOUSE = Path(fastnn.__file__).parent
-OPTIONAL = {"matplotlib", "pandas", "pyarrow", "sklearn", "torch", "IPython", "onnx", "mpi4py"}  # (SciPy is loaded by Numba where it is there)
+OPTIONAL = {
+    "matplotlib",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "torch",
+    "IPython",
+    "onnx",
+    "mpi4py",
+}  # not SciPy: Numba loads it
 
 UPSTAIRS = {
     # what a network or a history can do for its user lives above it, and is fetched when it is asked for
