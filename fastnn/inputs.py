@@ -13,7 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn.contracts.loss import TARGETS, Loss
 from fastnn.errors import DataError, ShapeError
 
-__all__ = ["Targets", "as_rows", "as_targets", "as_weights", "class_numbers", "column_names", "infer_loss"]
+__all__ = [
+    "Targets",
+    "as_rows",
+    "as_targets",
+    "as_weights",
+    "check_columns",
+    "class_numbers",
+    "column_names",
+    "infer_loss",
+]
 
 Array = NDArray[Any]
 
@@ -29,9 +38,27 @@ class Targets:
 
 
 def column_names(X: Any) -> list[str] | None:
-    """Names of the columns of a data frame."""
-    columns = getattr(X, "columns", None)
+    """Names of the columns of a data frame, or of a table of pyarrow."""
+    columns = getattr(X, "column_names", None)
+    if columns is None:
+        columns = getattr(X, "columns", None)
     return None if columns is None else [str(c) for c in columns]
+
+
+def check_columns(X: Any, features: Sequence[str] | None) -> None:
+    """DataError where X names its columns, and they are not those that the network was trained on, in their order."""
+    names = column_names(X)
+    if names is None or features is None or names == list(features):
+        return
+    other = [
+        f"{given!r} for {known!r}" for given, known in zip(names, features, strict=False) if given != known
+    ]
+    raise DataError(
+        "the columns of X are not those that the network was trained on",
+        got=", ".join(other[:3]) + (", ..." if len(other) > 3 else "") if other else f"{len(names)} columns",
+        expected=f"{len(features)} columns, in the order of net.features",
+        hint="X[net.features]" if set(features) <= set(names) else None,
+    )
 
 
 def as_rows(X: ArrayLike, shape: Sequence[int], dtype: str, name: str = "X") -> Array:
@@ -165,7 +192,8 @@ def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) ->
 def _classes(array: Array, loss: Loss, output_shape: Sequence[int], known: Array | None) -> Targets:
     n_out, n_classes = output_shape[0], len(class_numbers(output_shape))
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or (array != np.round(array)).any():
+        _check_finite(array, "y")
+        if (array != np.round(array)).any():
             raise DataError(
                 f"loss {loss.name!r} takes class labels, but y has fractions",
                 got=array[:5],

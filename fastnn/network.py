@@ -328,6 +328,7 @@ class Network:
 
     def as_rows(self, X: ArrayLike) -> Array:
         """X as the network reads it: checked, scaled, C-contiguous, in its dtype."""
+        inputs.check_columns(X, self.features)
         if self.scaler is None:
             return inputs.as_rows(X, self.input_shape, self.dtype)
         rows = inputs.as_rows(X, self.input_shape, "float64")  # scaled before it is rounded

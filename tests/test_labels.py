@@ -67,3 +67,29 @@ def test_one_output_has_the_classes_0_and_1():
     assert net.evaluate(X, y > 0) == net.evaluate(X, (y > 0).astype(int))
     with pytest.raises(fnn.DataError, match="not trained on"):
         net.evaluate(X, np.where(y > 0, 1, -1))
+
+
+def test_columns_mean_what_they_meant_in_fit():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    net = fnn.Network(4, [fnn.Dense(3)])
+    net.fit(frame, y, epochs=1, verbose=False, validation=0.2)
+    expected = net(frame)
+    np.testing.assert_array_equal(net(X), expected)
+    np.testing.assert_array_equal(net(frame[list("dcba")][net.features]), expected)
+    for other in (frame[list("dcba")], frame.rename(columns={"a": "e"}), frame[list("abc")]):
+        with pytest.raises(fnn.DataError, match="columns"):
+            net(other)
+        with pytest.raises(fnn.DataError, match="columns"):
+            net.fit(frame, y, epochs=1, verbose=False, validation=(other, y))
+    net.fit(frame[list("dcba")], y, epochs=1, verbose=False)  # a fit may change them
+    assert net.features == list("dcba")
+
+
+def test_tables_of_pyarrow_name_their_columns():
+    pyarrow = pytest.importorskip("pyarrow")
+    net = fnn.Network(4, [fnn.Dense(3)])
+    table = pyarrow.table({name: X[:, k] for k, name in enumerate("abcd")})
+    net.fit(table, y, epochs=1, verbose=False)
+    assert net.features == list("abcd")
+    assert net(table).shape == (60, 3)
