@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from fastnn.errors import CapabilityError
+from fastnn.errors import CapabilityError, PluginError
 from fastnn.ops.kernel import Kernel
 
 __all__ = ["NodeBuffers", "Op", "Shape", "Tape"]
@@ -72,17 +72,18 @@ class Op:
 
     def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
         """Shape of the output; ShapeError where the inputs don't fit."""
-        raise NotImplementedError
+        raise PluginError(f"op {self.name!r} has no method shape")
 
     def kernels(self) -> tuple[Kernel, ...]:
         return ()
 
     def forward(self, tape: Tape, n: NodeBuffers) -> None:
-        raise NotImplementedError
+        """Write n.z from n.a and n.parameters."""
+        raise PluginError(f"op {self.name!r} has no method forward")
 
     def backward(self, tape: Tape, n: NodeBuffers) -> None:
         """Add dC/da to n.d_a and the parameters' gradients to n.g, from n.delta."""
-        raise NotImplementedError
+        raise PluginError(f"op {self.name!r} has no method backward, which training needs")
 
     def tangent(self, tape: Tape, n: NodeBuffers) -> None:
         """n.dz from n.da and n.dparameters."""

@@ -10,9 +10,10 @@ Gradients of parameters come last, so that a team of threads meets once before a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
-from fastnn.errors import CapabilityError
+from fastnn.errors import CapabilityError, PluginError
 from fastnn.graph import Graph, Node, Parameter
 from fastnn.ops import data
 from fastnn.ops.join import ACCUMULATE
@@ -107,6 +108,12 @@ class _Builder:
     def _emit(
         self, kernel: Kernel, operands: list[Buffer], settings: dict[str, float], accumulate: bool
     ) -> None:
+        if len(operands) != len(kernel.arrays):
+            raise PluginError(
+                f"kernel {kernel.name!r} of node {self.label!r} has {len(kernel.arrays)} arrays",
+                got=f"{len(operands)} operands",
+                expected=", ".join(kernel.arrays),
+            )
         instruction = Instruction(kernel, operands, settings, accumulate, self.label)
         operands[0].written = True
         for extra in operands[1 : 1 + kernel.extra_results]:
@@ -152,6 +159,7 @@ class _Builder:
             self.values[node.index] = z = self._value(node, a)
             self.bound[node.index] = n = NodeBuffers(node.name, z, a, parameters, dict(node.attributes))
             node.op.forward(self, n)
+            _check_written(node, "forward", "n.z", [] if node.op.is_view else [n.z])
         result = self.values[self.output.index]
         if self.link is not None:
             self.write(self.link, self._external("out", result.shape), result)
@@ -254,6 +262,7 @@ class _Builder:
                 node.op.backward_tangent(self, n)
             n.d_a = self._slots(node, self.deltas, n.delta)
             node.op.backward(self, n)
+            _check_written(node, "backward", "n.d_a", [slot for slot in n.d_a if slot is not None])
         for parameter in self.graph.parameters.values():
             for space in ("g", "hv") if self.mode == "hvp" else ("g",):
                 unused = self._flat(parameter, space)
@@ -314,3 +323,13 @@ class _Builder:
                 parameter.name, space, parameter.shape, self.dtype, batched=False, offset=parameter.offset
             )
         return self.views[key]
+
+
+def _check_written(node: Node, method: str, name: str, buffers: Sequence[Buffer]) -> None:
+    """What an op forgets to write would be whatever lay there before."""
+    assert node.op is not None
+    if not all(buffer.written for buffer in buffers):
+        raise PluginError(
+            f"{method} of op {node.op.name!r} (node {node.name!r}) does not write all of {name}",
+            hint=f"tape.{'write' if method == 'forward' else 'add'}(kernel, ...) for each of them",
+        )
