@@ -94,3 +94,20 @@ def test_what_cannot_be_compiled_is_named(function, words):
 @pytest.mark.parametrize("function", [all_branches, until, search, in_place, out_of_a_loop])
 def test_every_way_through_these_is_fine(function):
     parse(function)
+
+
+def setting_i(w, g, eta, i):
+    return w - eta * g * i
+
+
+def setting_like_a_state(w, g, total, eta, total_):
+    return w - eta * g * total_, total
+
+
+@pytest.mark.parametrize(
+    "step, state, setting", [(setting_i, (), "i"), (setting_like_a_state, ("total",), "total_")]
+)
+def test_a_setting_with_a_word_of_the_loop_is_named(step, state, setting):
+    rule = fnn.Rule("clash", step, state=state, defaults={"eta": 0.1, setting: 1.0})
+    with pytest.raises(fnn.PluginError, match=f"calls a setting '{setting}'"):
+        fnn.Network(1, [fnn.Dense(1)]).fit([[1.0]], [1.0], optimizer=rule, epochs=1, verbose=False)

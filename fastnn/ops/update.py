@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from fastnn.contracts import Rule
+from fastnn.errors import PluginError
 from fastnn.ops.kernel import Kernel
 
 __all__ = ["update_kernel"]
@@ -19,6 +20,12 @@ def update_kernel(rule: Rule) -> Kernel:
     """The kernel of a rule: arrays w, g and the states, then the rule's settings as reals."""
     settings = rule.takes(rule.step)
     reals = tuple(name for name in settings if name != "eta")
+    words = ["i", "w", "g", "rule_step", "body", *(f"{name}_" for name in rule.state)]
+    if clash := sorted(set(words) & set(reals)):
+        raise PluginError(
+            f"optimizer {rule.name!r} calls a setting {clash[0]!r}, a word of the loop around it",
+            hint="rename it",
+        )
     states = "".join(f", {name}_" for name in rule.state)
     taken = [n for n in rule.step.__code__.co_varnames[: rule.step.__code__.co_argcount]]
     passed = ["w[i]", "g[i]", *(f"{name}_[i]" for name in rule.state)]
