@@ -64,7 +64,11 @@ def _loop(kernel: Kernel) -> str:
         lines.append(f"    {name} = real_from_word(_w[{place}], real)")
         place += 1
     arguments = kernel.arguments()
-    lines += [f"    {name} = {text}" for name, text in RUN_VALUES.items() if name in arguments]
+    lines += [
+        f"    {name} = {text}"
+        for name, text in RUN_VALUES.items()
+        if name in arguments and name not in kernel.reals
+    ]
     lines += [
         "    for _i in range(cuda.grid(1), _w[0] * _w[1], cuda.gridsize(1)):",
         f"        body(_i, {', '.join(arguments)})",
