@@ -104,7 +104,7 @@ def test_gradients_are_the_differences_of_the_formulas(net, training):
     g = np.full(n, np.nan)
     machine, _ = machine_of(net, "gradient", training, X, y, theta, g=g)
     machine.run_steps(0, np.zeros(1), STEP)
-    kept, directions = theta.copy(), np.random.default_rng(0).normal(size=(3, n))
+    kept, directions = theta.copy(), np.random.default_rng(0).normal(size=(3, n)) / np.sqrt(n)
 
     def moved(h, d):
         theta[:] = kept + h * d
@@ -122,7 +122,7 @@ def test_gradients_are_the_differences_of_the_formulas(net, training):
 @given(graphs(SMOOTH), st.booleans())
 def test_hessian_vector_products_are_the_differences_of_gradients(net, training):
     X, y, n = rows(net, BATCH), labels(BATCH), net.theta.size
-    theta, v = net.theta.copy(), np.random.default_rng(0).normal(size=n)
+    theta, v = net.theta.copy(), np.random.default_rng(0).normal(size=n) / np.sqrt(n)
     g, hv, other = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     first, _ = machine_of(net, "gradient", training, X, y, theta, g=g)
     second, _ = machine_of(net, "hvp", training, X, y, net.theta, g=other, hv=hv, v=v)
