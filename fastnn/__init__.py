@@ -90,3 +90,8 @@ def __getattr__(name: str) -> Any:
         else:
             return layer
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is here, and the registered layers."""
+    return sorted({*globals(), *(entry.object.__name__ for entry in registry.entries("layer"))})

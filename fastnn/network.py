@@ -72,6 +72,7 @@ class Network:
         self.features: list[str] | None = None
         self.history: History = History()
         self._theta = np.zeros(0, self.dtype)
+        self.training = False
         self._passes: Passes | None = None
         self.layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self.nodes: dict[str, Node] = {"input": self.graph.input}
@@ -101,7 +102,12 @@ class Network:
         self._passes = None
 
     def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
-        """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`."""
+        """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`.
+
+        `theta` grows into a new array: views of it that were taken before no longer belong to the network.
+        """
+        if self.training:
+            raise FastnnError("the network is being trained", hint="build before fit, or after it")
         given: Any = name
         if not isinstance(given, str) or not given or given in self.nodes or given.startswith("@"):
             raise FastnnError(
@@ -245,11 +251,38 @@ class Network:
         return Objective(self.graph, self.dtype, rows, targets.array, op, weights, threads)
 
     # ---- training: see training.py
-    def fit(self, X: ArrayLike, y: ArrayLike, **options: Any) -> History:
-        """Train; see `fastnn.training.fit` for what can be said."""
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        loss: Any = None,
+        optimizer: Any = "adam",
+        epochs: int = 10,
+        batch_size: int = 32,
+        validation: float | Sequence[ArrayLike] | None = 0.0,
+        seed: int | None = None,
+        shuffle: bool = True,
+        threads: int | None = None,
+        callbacks: Any = (),
+        verbose: bool | int = True,
+        scale: str | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        resume: Any = None,
+        **settings: Any,
+    ) -> History:
+        """Train in place and return the history, one row an epoch; `help(fastnn.training.fit)` explains each argument.
+
+        `settings` are the optimizer's, as eta=0.05. Ctrl-C ends training and keeps the network as it is.
+        """
         from fastnn.training import fit
 
-        return fit(self, X, y, **options)
+        return fit(
+            self, X, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size, validation=validation,
+            seed=seed, shuffle=shuffle, threads=threads, callbacks=callbacks, verbose=verbose, scale=scale,
+            sample_weight=sample_weight, class_weight=class_weight, resume=resume, **settings,
+        )  # fmt: skip
 
     # ---- looking
     def plan(self, batch: int = 1, mode: str = "infer", loss: Any = None) -> Plan:

@@ -108,9 +108,11 @@ def fit(
         net.loss, net.classes, net.features, net.scaler, net.theta = before
         progress.stop(None)
         raise
+    net.training = True
     try:
         run.train(progress)
     finally:
+        net.training = False
         progress.stop(run.history.stopped)
     net.history = run.history
     return run.history

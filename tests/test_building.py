@@ -113,3 +113,29 @@ def test_a_network_does_not_keep_what_it_was_asked_about():
     del rows, classes
     gc.collect()
     assert [reference() for reference in given] == [None, None, None]
+
+
+def test_nothing_is_built_while_a_fit_runs():
+    """theta would move away from the machine that trains it."""
+    net = fnn.Network(2, [fnn.Dense(1)])
+    refused = []
+
+    def build(run, row):
+        with pytest.raises(fnn.FastnnError, match="being trained") as caught:
+            net.apply("late", fnn.Dense(1), net.input)
+        refused.append(caught.value)
+
+    net.fit([[0.0, 1.0]], [1.0], epochs=1, verbose=False, callbacks=fnn.LambdaCallback(on_epoch_end=build))
+    assert len(refused) == 1 and list(net.parameters) == ["0/W", "0/b"]
+    net.apply("later", fnn.Dense(1), net.input)
+
+
+def test_fit_of_a_network_takes_what_training_takes():
+    import inspect
+
+    from fastnn.training import fit
+
+    mine, whole = (inspect.signature(f).parameters for f in (fnn.Network.fit, fit))
+    names = [name for name in whole if name != "net"]
+    assert [name for name in mine if name != "self"] == names
+    assert all(mine[name].default == whole[name].default for name in names)
