@@ -147,6 +147,6 @@ def test_ctrl_c_in_a_terminal_ends_training_and_the_script_goes_on(tmp_path):
     pressed = time.monotonic()
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
-    assert time.monotonic() - pressed < 2.0  # the network is saved and Python ends within it
+    assert time.monotonic() - pressed < 5.0  # the network is saved and Python ends within it
     assert process.returncode == 0 and said == "interrupted True True\n"
     assert np.isfinite(fnn.load(tmp_path / "net.safetensors").theta).all()
