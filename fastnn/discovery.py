@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import inspect
 import os
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -34,6 +40,28 @@ _TYPES: dict[type, str] = {
     Initializer: "initializer",
     Op: "op",
 }
+
+
+class _Beside:
+    """Finds fastnn.plugins in a clone, where it is the folder plugins/ beside fastnn/.
+
+    An installed fastnn does not need it. But Python started in a clone imports the folder fastnn/ there, whatever is
+    installed, and would not find the built-in plugins.
+    """
+
+    folder = Path(__file__).parents[1] / "plugins"
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        file = cls.folder / "__init__.py"
+        if name != "fastnn.plugins" or not file.is_file():
+            return None
+        return importlib.util.spec_from_file_location(
+            name, file, submodule_search_locations=[str(cls.folder)]
+        )
+
+
+sys.meta_path.append(_Beside)
 
 
 @dataclass(frozen=True)
@@ -118,7 +146,7 @@ class Discovery:
     def built_in(self) -> None:
         """The modules of fastnn.plugins, by the same door as everybody."""
         version = _version("fastnn")
-        package = importlib.import_module("fastnn.plugins")
+        package = _plugins()
         for module in pkgutil.iter_modules(package.__path__):
             name = f"fastnn.plugins.{module.name}"
             self._load(name, "fastnn", version, lambda name=name: importlib.import_module(name))  # type: ignore[misc]
@@ -211,3 +239,18 @@ def _version(distribution: str) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+def _plugins() -> ModuleType:
+    """The package fastnn.plugins: where the installer put it, or the folder plugins/ beside fastnn/ in a clone.
+
+    Python run in a clone imports its fastnn/ and not the installed one, and nothing there says where fastnn.plugins is.
+    """
+    try:
+        return importlib.import_module("fastnn.plugins")
+    except ModuleNotFoundError as error:
+        clone = Path(__file__).resolve().parents[1]
+        if error.name != "fastnn.plugins" or not (clone / "plugins" / "__init__.py").exists():
+            raise
+        importlib.import_module("fastnn").__path__.append(str(clone))
+        return importlib.import_module("fastnn.plugins")

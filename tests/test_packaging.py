@@ -1,4 +1,4 @@
-"""What is installed is what lies in the repository, and importing it is cheap."""
+"""What is installed is what lies in the repository."""
 
 import importlib
 import subprocess
@@ -9,12 +9,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-
-
-def python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_every_folder_with_python_files_is_packaged():
@@ -32,6 +26,20 @@ def test_every_plugin_file_is_importable_as_fastnn_plugins():
     assert installed == {path.name for path in (ROOT / "plugins").glob("*.py")}
     for name in sorted(installed - {"__init__.py"}):
         importlib.import_module(f"fastnn.plugins.{name.removesuffix('.py')}")
+
+
+def test_a_clone_finds_its_plugins_whatever_is_installed():
+    code = """
+import sys
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+sys.path.insert(0, sys.argv[1])
+import fastnn, fastnn.plugins.relu
+print(fastnn.__file__, fastnn.registry.get("activation", "relu").name, len(fastnn.registry.problems()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == [str(ROOT / "fastnn" / "__init__.py"), "relu", "0"], done.stderr
 
 
 def test_the_version_is_one():
@@ -66,3 +74,19 @@ def test_dependencies_are_lower_bounds_only():
     extras = PYPROJECT["project"]["optional-dependencies"].values()
     for requirement in [*PYPROJECT["project"]["dependencies"], *(r for extra in extras for r in extra)]:
         assert not any(sign in requirement for sign in ("<", "==", "~=", "!=")), requirement
+
+
+def test_a_clone_without_an_installer_finds_its_plugins(tmp_path):
+    """`python -m fastnn` in a clone imports its fastnn/, whose plugins lie beside it and not inside."""
+    (tmp_path / "fastnn").symlink_to(ROOT / "fastnn")
+    (tmp_path / "plugins").symlink_to(ROOT / "plugins")
+    code = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in str(finder)]
+import fastnn
+print("relu" in fastnn.registry.names("activation"), fastnn.registry.problems())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "True []", done.stderr
