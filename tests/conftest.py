@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import os
+import platform
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,26 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in (devices(), references()):
+        terminalreporter.write_line(line)
+
+
+def devices() -> str:
+    from fastnn.cpu import core_count
+    from fastnn.cpu.vector import register_bytes
+
+    cpu = f"CPU ({platform.machine()}, {core_count()} cores, {8 * register_bytes()}-bit registers)"
+    if importlib.util.find_spec("numba_cuda") is None:
+        return f"devices: {cpu}; nothing was compiled for CUDA: numba-cuda is not installed"
+    gpu = (
+        "a GPU is there"
+        if os.path.exists("/dev/nvidiactl")
+        else "no GPU, so kernels were compiled and not run"
+    )
+    return f"devices: {cpu}; CUDA by numba-cuda {importlib.metadata.version('numba-cuda')}, {gpu}"
+
+
+def references() -> str:
     there, absent = [], []
     for module, name in REFERENCES.items():
         if importlib.util.find_spec(module) is None:
@@ -25,6 +46,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         else:
             there.append(f"{name} {importlib.metadata.version(DISTRIBUTIONS.get(module, module))}")
     line = f"outside references: {', '.join(there) or 'none'}"
-    terminalreporter.write_line(
-        line + (f"; not installed, so not compared with: {', '.join(absent)}" if absent else "")
-    )
+    return line + (f"; not installed, so not compared with: {', '.join(absent)}" if absent else "")
