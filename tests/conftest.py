@@ -14,8 +14,7 @@ settings.register_profile(
 settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every run the same"))
 
-REFERENCES = {"torch": "PyTorch", "scipy": "SciPy", "sklearn": "scikit-learn", "onnxruntime": "ONNX Runtime"}
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+REFERENCES = {"torch": "PyTorch", "scipy": "SciPy"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -44,6 +43,6 @@ def references() -> str:
         if importlib.util.find_spec(module) is None:
             absent.append(name)
         else:
-            there.append(f"{name} {importlib.metadata.version(DISTRIBUTIONS.get(module, module))}")
+            there.append(f"{name} {importlib.metadata.version(module)}")
     line = f"outside references: {', '.join(there) or 'none'}"
     return line + (f"; not installed, so not compared with: {', '.join(absent)}" if absent else "")
