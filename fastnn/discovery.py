@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -146,7 +144,7 @@ class Discovery:
     def built_in(self) -> None:
         """The modules of fastnn.plugins, by the same door as everybody."""
         version = _version("fastnn")
-        package = _plugins()
+        package = importlib.import_module("fastnn.plugins")
         for module in pkgutil.iter_modules(package.__path__):
             name = f"fastnn.plugins.{module.name}"
             self._load(name, "fastnn", version, lambda name=name: importlib.import_module(name))  # type: ignore[misc]
@@ -239,18 +237,3 @@ def _version(distribution: str) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return ""
-
-
-def _plugins() -> ModuleType:
-    """The package fastnn.plugins: where the installer put it, or the folder plugins/ beside fastnn/ in a clone.
-
-    Python run in a clone imports its fastnn/ and not the installed one, and nothing there says where fastnn.plugins is.
-    """
-    try:
-        return importlib.import_module("fastnn.plugins")
-    except ModuleNotFoundError as error:
-        clone = Path(__file__).resolve().parents[1]
-        if error.name != "fastnn.plugins" or not (clone / "plugins" / "__init__.py").exists():
-            raise
-        importlib.import_module("fastnn").__path__.append(str(clone))
-        return importlib.import_module("fastnn.plugins")
