@@ -1,5 +1,6 @@
 """Hypothesis settings for all tests, and closing lines that say which devices and outside references took part."""
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -14,7 +15,7 @@ settings.register_profile(
 settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every run the same"))
 
-REFERENCES = {"torch": "PyTorch", "scipy": "SciPy"}
+REFERENCES = {"PyTorch": "torch", "SciPy": "scipy", "scikit-learn": "sklearn"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -39,10 +40,10 @@ def devices() -> str:
 
 def references() -> str:
     there, absent = [], []
-    for module, name in REFERENCES.items():
+    for name, module in REFERENCES.items():
         if importlib.util.find_spec(module) is None:
             absent.append(name)
         else:
-            there.append(f"{name} {importlib.metadata.version(module)}")
+            there.append(f"{name} {importlib.import_module(module).__version__}")
     line = f"outside references: {', '.join(there) or 'none'}"
     return line + (f"; not installed, so not compared with: {', '.join(absent)}" if absent else "")
