@@ -1,8 +1,8 @@
 """What a fit leaves behind: one row an epoch.
 
 epoch                  from 1
-loss, accuracy         mean over the training set, gathered while it was trained on
-validation_loss, ...   the same of the held-out set, after the epoch
+loss                   mean over the training set, gathered while it was trained on
+validation_loss, ...   loss and accuracy (or rmse and r2) of the held-out set, after the epoch
 eta                    learning rate of the epoch's last step
 seconds                time of the epoch
 samples_per_second     training samples in that time
