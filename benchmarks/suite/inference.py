@@ -1,0 +1,21 @@
+"""Answers: seconds of net(X) from Python, one sample and 1000."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .cases import CASES
+
+
+class Inference:
+    params = (["8-32-32-2 batch 32", "784-128-10 batch 64"], [1, 1000])
+    param_names = ("network", "rows")
+    version = "1"
+
+    def setup(self, name: str, rows: int) -> None:
+        self.net = CASES[name].network()
+        self.X = np.random.default_rng(0).standard_normal((rows, CASES[name].sizes[0]), dtype=np.float32)
+        self.net(self.X, threads=1)
+
+    def time_call(self, name: str, rows: int) -> None:
+        self.net(self.X, threads=1)

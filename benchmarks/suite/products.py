@@ -1,0 +1,39 @@
+"""The three matrix products of a dense layer, n inputs, n outputs, n rows: seconds of the plan's instruction alone, one thread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+import fastnn as fnn
+from fastnn.cpu import Machine
+
+PRODUCTS = ("forward", "backward", "gradient_W")
+
+
+class Products:
+    params = (list(PRODUCTS), [16, 64, 256, 1024], ["float32", "float64"])
+    param_names = ("product", "n", "dtype")
+    version = "1"
+
+    def setup(self, product: str, n: int, dtype: str) -> None:
+        # two layers: a gradient with respect to the data is never asked for
+        net = fnn.Network(n, [fnn.Dense(n), fnn.Dense(n)], seed=0, dtype=dtype)
+        plan = net.plan(batch=n, mode="gradient", loss="squared_error")
+        found = [i for i in plan.instructions if i.kernel.name == f"affine.{product}"]
+        if not found:
+            raise NotImplementedError("this version has another name for the instruction")
+        self.machine = Machine(replace(plan, instructions=found[:1]), threads=1)
+        random = np.random.default_rng(0)
+        self.machine.bind("theta", net.theta)
+        self.machine.bind("g", np.zeros_like(net.theta))
+        for name in ("X", "y"):
+            self.machine.bind(name, random.standard_normal((n, n)).astype(dtype))
+        self.calls = max(1, 2**24 // n**3)
+        self.time_product(product, n, dtype)
+
+    def time_product(self, product: str, n: int, dtype: str) -> None:
+        """16 to 1024: as many products as make 2^24 multiplications and additions, at least one."""
+        for _ in range(self.calls):
+            self.machine.run()
