@@ -18,7 +18,7 @@ from fastnn.objective import Objective
 from fastnn.ops import LossOp
 from fastnn.ops.loss import link_kernel
 from fastnn.parameters import Views, first_values
-from fastnn.passes import Passes
+from fastnn.passes import Passes, Prepared
 from fastnn.plan import MODES, Plan, build_plan
 from fastnn.registry import registry
 from fastnn.scaling import Scaler
@@ -66,8 +66,9 @@ class Network:
         self.dtype, self.seed = np.dtype(dtype).name, int(seed)
         self.graph = Graph()
         self.graph.add_input(_shape(input_shape))
-        self.loss: Loss | None = None
-        self.scaler: Scaler | None = None
+        self._prepared = Prepared()
+        self._loss: Loss | None = None
+        self._scaler: Scaler | None = None
         self.classes: Array | None = None
         self.features: list[str] | None = None
         self.history: History = History()
@@ -77,9 +78,10 @@ class Network:
         self.layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self.nodes: dict[str, Node] = {"input": self.graph.input}
         node = self.graph.input
-        for number, layer in enumerate(layers):
+        chain = _chain(layers)
+        for number, layer in enumerate(chain):
             node = self.apply(str(number), layer, node)
-        if layers:
+        if chain:
             self.output = node
 
     # ---- building
@@ -99,7 +101,7 @@ class Network:
     def output(self, node: Node) -> None:
         self._name_of(node)
         self.graph.output = node
-        self._passes = None
+        self._passes, self._prepared = None, Prepared()
 
     def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
         """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`.
@@ -144,7 +146,7 @@ class Network:
         for name, parameter in self.graph.parameters.items():
             if parameter.offset >= self._theta.size:
                 Views(self.graph.parameters, theta)[name][...] = first_values(parameter, self.seed)
-        self._theta, self._passes = theta, None
+        self._theta, self._passes, self._prepared = theta, None, Prepared()
 
     # ---- parameters
     @property
@@ -176,20 +178,67 @@ class Network:
         """Shape of one output."""
         return self.output.shape
 
+    @property
+    def loss(self) -> Loss | None:
+        """The loss of the last fit: predict() shows outputs through its link."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, loss: Loss | None) -> None:
+        self._loss, self._prepared = loss, Prepared()
+
+    @property
+    def scaler(self) -> Scaler | None:
+        """What scales the features before the first layer sees them; None where nothing does."""
+        return self._scaler
+
+    @scaler.setter
+    def scaler(self, scaler: Scaler | None) -> None:
+        self._scaler, self._prepared = scaler, Prepared()
+
     # ---- asking
     def __call__(self, X: ArrayLike, *, threads: int | None = None) -> Array:
-        """Raw outputs (batch, n_out) for rows X (batch, *input_shape)."""
-        return self._forward().outputs(self.as_rows(X), None, threads)
+        """Raw outputs (batch, n_out) for rows X (batch, *input_shape); (n_out,) for one sample X (*input_shape).
+
+        Small networks take a microsecond where X is a C-contiguous float32 or float64 array; anything else is converted first.
+        """
+        if threads is None:
+            out = self._prepared.outputs(X)
+            if out is not None:
+                return out
+        return self._ask("outputs", X, threads)
 
     def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
-        """What the loss's link shows of the outputs: probabilities for cross-entropies, else the outputs."""
-        link = None if self.loss is None else link_kernel(self.loss)
-        return self._forward().outputs(self.as_rows(X), link, threads)
+        """What the loss's link shows of the outputs, for rows or for one sample: probabilities for cross-entropies, else the outputs."""
+        if threads is None:
+            out = self._prepared.shown(X)
+            if out is not None:
+                return out
+        return self._ask("shown", X, threads)
+
+    def _ask(self, what: str, X: ArrayLike, threads: int | None) -> Array:
+        """Outputs, raw or as the loss's link shows them, the long way; a function for the next array of as many rows is prepared under way."""
+        prepared = self._prepared  # before what it depends on: who changes that puts another one here
+        passes = self._forward()
+        if threads is None:
+            out = prepared.other(what, X, self.input_shape)
+            if out is not None:
+                return out
+        link = None if what == "outputs" or self.loss is None else link_kernel(self.loss)
+        single = _is_sample(X, self.input_shape)
+        rows = self.as_rows(_as_batch(X) if single else X)
+        if threads is None and type(X) is np.ndarray and len(rows):
+            prepared.add(what, len(rows), passes, link, self._scaling())
+        out = passes.outputs(rows, link, threads)
+        return out[0] if single else out
 
     def predict_classes(self, X: ArrayLike) -> Array:
-        """The most probable class of every row: its label where fit saw labels, else its number."""
-        place = chosen_classes(self(X))
-        return place if self.classes is None else self.classes[place]
+        """The most probable class of every row, or of one sample: its label where fit saw labels, else its number."""
+        out = self(X)
+        single = out.ndim == len(self.output_shape)
+        place = chosen_classes(out[None] if single else out)
+        labels: Array = place if self.classes is None else self.classes[place]
+        return labels[0] if single else labels
 
     def evaluate(
         self,
@@ -367,6 +416,14 @@ class Network:
         rows = inputs.as_rows(X, self.input_shape, "float64")  # scaled before it is rounded
         return inputs.as_rows(self.scaler.transform(rows), self.input_shape, self.dtype)
 
+    def _scaling(self) -> tuple[Array, Array] | None:
+        if self.scaler is None:
+            return None
+        shift, scale = (
+            np.ascontiguousarray(a, dtype=np.float64) for a in (self.scaler.shift, self.scaler.scale)
+        )
+        return shift, scale
+
     def _labels(self) -> Array | None:
         """The labels that fit saw, None before a fit."""
         return (
@@ -403,6 +460,33 @@ def _shape(shape: Any) -> tuple[int, ...]:
             expected="784 or (1, 28, 28)",
         )
     return tuple(int(n) for n in numbers)
+
+
+def _chain(layers: Any) -> list[Any]:
+    """The layers of a chain, one behind the other."""
+    if isinstance(layers, (list, tuple)):
+        return list(layers)
+    if isinstance(layers, (str, Mapping)) or callable(layers) or not hasattr(layers, "__iter__"):
+        raise SettingError(
+            "the layers of a network are a list",
+            got=repr(layers),
+            expected="[Dense(...), ...]",
+            hint="put it into brackets",
+        )
+    return list(layers)
+
+
+def _is_sample(X: ArrayLike, shape: tuple[int, ...]) -> bool:
+    """Whether X is one sample, and no batch."""
+    try:
+        return np.shape(X) == shape
+    except ValueError:  # lists of unequal lengths: no array at all, which as_rows says
+        return False
+
+
+def _as_batch(sample: ArrayLike) -> Array:
+    batch: Array = (sample if isinstance(sample, np.ndarray) else np.asarray(sample))[None]
+    return batch
 
 
 def _same_length(X: Array, y: Array) -> None:

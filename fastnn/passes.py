@@ -10,17 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.cpu import Machine, resolve_threads
+from fastnn.cpu.ask import MOST_FLOPS, Ask, ask, supported
 from fastnn.graph import Graph
 from fastnn.ops import Kernel, LossOp
 from fastnn.plan import build_plan
 
-__all__ = ["Passes"]
+__all__ = ["Passes", "Prepared"]
 
 Array = NDArray[Any]
 
 ROWS = 256
 """Rows of one pass: enough to amortise it, few enough that the activations of small networks stay in L2."""
 KEPT = 8
+
+Scaling = tuple[Array, Array]
+"""Shift and scale, float64 and C-contiguous, shaped as one sample."""
 
 
 class Passes:
@@ -30,6 +34,13 @@ class Passes:
         self._graph, self._theta, self._dtype = graph, theta, dtype
         self._machines: OrderedDict[Any, Machine] = OrderedDict()
         self._lock = threading.Lock()
+
+    def ask(self, rows: int, link: Kernel | None, scaling: Scaling | None) -> Ask:
+        """A function that gives outputs for so many rows at once; `_unknown` where the work is better done with other threads running."""
+        plan = build_plan(self._graph, rows, self._dtype, link=link)
+        if plan.flops > MOST_FLOPS or resolve_threads(None, plan) > 1:
+            return _unknown
+        return ask(plan, self._theta, *(scaling or ()))
 
     def outputs(self, X: Array, link: Kernel | None = None, threads: int | None = None) -> Array:
         """Outputs of all rows: raw, or through the link."""
@@ -87,3 +98,53 @@ class Passes:
         else:
             self._machines.move_to_end(key)
         return machine
+
+
+def _unknown(X: Any) -> None:
+    """Takes the long way."""
+
+
+class Prepared:
+    """Functions that answer net(X) and net.predict(X) for arrays of some numbers of rows, the ones asked for last at hand.
+
+    They know parameters, output, loss and scaler by address: a network whose theta is another array, or whose output, loss or scaler changes, takes
+    a new `Prepared`.
+    """
+
+    __slots__ = ("_known", "_seen", "outputs", "shown")
+
+    def __init__(self) -> None:
+        self.outputs: Ask = _unknown
+        self.shown: Ask = _unknown
+        self._known: OrderedDict[tuple[str, int], Ask] = OrderedDict()
+        self._seen: set[tuple[str, int]] = set()
+
+    def other(self, what: str, X: Any, shape: tuple[int, ...]) -> Array | None:
+        """The answer of a function that is not at hand, which then is; None where there is none."""
+        if type(X) is not np.ndarray or X.ndim == 0:
+            return None
+        rows = 1 if X.ndim == len(shape) else len(X)
+        known = self._known.get((what, rows))
+        if known is None or known is getattr(self, what):
+            return None
+        out = known(X)
+        if out is not None:
+            setattr(self, what, known)
+        return out
+
+    def add(self, what: str, rows: int, passes: Passes, link: Kernel | None, scaling: Scaling | None) -> None:
+        """Prepare a function for so many rows when they come for the second time: plan and memory are not for those who ask once."""
+        key = (what, rows)
+        if rows > ROWS or key in self._known or not supported():
+            return
+        if key not in self._seen:
+            if len(self._seen) > 10 * KEPT:
+                self._seen.clear()
+            self._seen.add(key)
+            return
+        known = passes.ask(rows, link, scaling)
+        self._known[key] = known
+        if known is not _unknown:
+            setattr(self, what, known)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)

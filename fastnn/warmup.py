@@ -12,6 +12,7 @@ from typing import Any
 
 from fastnn.compile import listeners
 from fastnn.contracts import Rule
+from fastnn.cpu.ask import ask_unit
 from fastnn.cpu.program import Program
 from fastnn.cpu.runner import runner
 from fastnn.errors import CapabilityError
@@ -46,6 +47,7 @@ def warmup(dtypes: Iterable[str] = ("float32",), progress: Callable[[str, float]
     try:
         runner()
         for dtype in dtypes:
+            ask_unit(dtype).load()
             for plan in _plans(dtype):
                 Program(plan)
     finally:

@@ -136,7 +136,8 @@ def test_a_fit_that_cannot_work_changes_nothing(data, options, kind, sentence):
 @pytest.mark.parametrize(
     ("ask", "kind", "sentence"),
     [
-        (lambda net: net(X[0]), ShapeError, r"X\[None\]"),
+        (lambda net: net(X[0, :3]), ShapeError, r"got +\(3,\)\n  expected +\(rows, 4\)"),
+        (lambda net: net.evaluate(X[0], Y[:1]), ShapeError, r"X\[None\]"),
         (lambda net: net(X[:, :3]), ShapeError, "expected"),
         (lambda net: net(holed((3, 1))), DataError, r"X\[3, 1\] = nan"),
         (lambda net: net(X, threads=-1), SettingError, "threads"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +57,8 @@ class Machine:
             self.bind(name, array)
         self._fill_frame()
         self._runner = runner()
-        self._frame_address = self._frame.ctypes.data
+        self.runner_address: int = ctypes.cast(self._runner, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+        self.frame_address: int = self._frame.ctypes.data
         self._team: Team | None = None
 
     def bind(self, name: str, array: Array) -> None:
@@ -93,7 +96,7 @@ class Machine:
     def run(self) -> None:
         """One pass."""
         if self.threads == 1:
-            self._runner(self._frame_address, 0, 1)
+            self._runner(self.frame_address, 0, 1)
         else:
             self._run_team()
 
@@ -132,7 +135,7 @@ class Machine:
         if self._team is None or not self._team.here:
             self._team = Team(self.threads)
         self._counter[0] = 0
-        runner, frame, threads = self._runner, self._frame_address, self.threads
+        runner, frame, threads = self._runner, self.frame_address, self.threads
         self._team.run(lambda t: runner(frame, t, threads))
 
     def _fill_frame(self) -> None:
