@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import inputs
+from fastnn.arguments import as_batch, chain_of, is_count, is_sample, layer_of, same_length, shape_of_sample
 from fastnn.contracts import Loss, Part, class_config
 from fastnn.errors import DataError, FastnnError, PluginError, SettingError, ShapeError, UnknownNameError
 from fastnn.graph import Graph, Node
 from fastnn.history import History
 from fastnn.measures import chosen_classes, measures
+from fastnn.memory import aligned_zeros
 from fastnn.objective import Objective
 from fastnn.ops import LossOp
 from fastnn.ops.loss import link_kernel
@@ -65,7 +67,7 @@ class Network:
             raise SettingError("the seed is not a whole number", got=repr(seed))
         self.dtype, self.seed = np.dtype(dtype).name, int(seed)
         self.graph = Graph()
-        self.graph.add_input(_shape(input_shape))
+        self.graph.add_input(shape_of_sample(input_shape))
         self._prepared = Prepared()
         self._loss: Loss | None = None
         self._scaler: Scaler | None = None
@@ -78,7 +80,7 @@ class Network:
         self.layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self.nodes: dict[str, Node] = {"input": self.graph.input}
         node = self.graph.input
-        chain = _chain(layers)
+        chain = chain_of(layers)
         for number, layer in enumerate(chain):
             node = self.apply(str(number), layer, node)
         if chain:
@@ -115,7 +117,7 @@ class Network:
             raise FastnnError(
                 f"a layer cannot be called {name!r}", hint="every layer has a name of its own, a string"
             )
-        built = registry.get("layer", layer)
+        built = layer_of(layer)
         sources = tuple(self._name_of(node) for node in nodes)
         before = self.graph.copy()
         try:
@@ -141,7 +143,7 @@ class Network:
         raise FastnnError(f"{node!r} is no node of this network", expected="net.input or what net.apply gave")
 
     def _draw_new_parameters(self) -> None:
-        theta = np.zeros(self.graph.n_parameters, self.dtype)
+        theta = aligned_zeros(self.graph.n_parameters, self.dtype)
         theta[: self._theta.size] = self._theta
         for name, parameter in self.graph.parameters.items():
             if parameter.offset >= self._theta.size:
@@ -225,8 +227,8 @@ class Network:
             if out is not None:
                 return out
         link = None if what == "outputs" or self.loss is None else link_kernel(self.loss)
-        single = _is_sample(X, self.input_shape)
-        rows = self.as_rows(_as_batch(X) if single else X)
+        single = is_sample(X, self.input_shape)
+        rows = self.as_rows(as_batch(X) if single else X)
         if threads is None and type(X) is np.ndarray and len(rows):
             prepared.add(what, len(rows), passes, link, self._scaling())
         out = passes.outputs(rows, link, threads)
@@ -253,7 +255,7 @@ class Network:
         chosen = self.choose_loss(loss, y)
         targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self._labels())
         rows = self.as_rows(X)
-        _same_length(rows, targets.array)
+        same_length(rows, targets.array)
         weights = inputs.as_weights(sample_weight, None, targets, self.dtype)
         return self.scores(rows, targets, chosen, weights, threads)
 
@@ -290,7 +292,7 @@ class Network:
         targets = inputs.as_targets(y, chosen, self.output_shape, self.dtype, self._labels())
         weights = inputs.as_weights(sample_weight, class_weight, targets, self.dtype)
         rows = self.as_rows(X)
-        _same_length(rows, targets.array)
+        same_length(rows, targets.array)
         if len(rows) == 0:
             raise DataError(
                 "an objective needs rows", got=f"X.shape = {rows.shape}", expected="one row or more"
@@ -337,7 +339,7 @@ class Network:
     def plan(self, batch: int = 1, mode: str = "infer", loss: Any = None) -> Plan:
         """What one pass does, as a table when printed. Modes: infer, value, gradient, hvp (the last three with a loss)."""
         self.output  # noqa: B018
-        if not _is_count(batch):
+        if not is_count(batch):
             raise SettingError("batch is not a number of rows", got=repr(batch), expected="1 or more")
         if mode not in MODES:
             raise UnknownNameError.among("mode of a plan", mode, MODES)
@@ -445,55 +447,6 @@ class Network:
                 hint="end with Flatten()",
             )
         return found
-
-
-def _is_count(n: Any) -> bool:
-    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and int(n) > 0
-
-
-def _shape(shape: Any) -> tuple[int, ...]:
-    numbers = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    if not numbers or not all(_is_count(n) for n in numbers):
-        raise ShapeError(
-            "the input shape is a number of features, or a shape",
-            got=repr(shape),
-            expected="784 or (1, 28, 28)",
-        )
-    return tuple(int(n) for n in numbers)
-
-
-def _chain(layers: Any) -> list[Any]:
-    """The layers of a chain, one behind the other."""
-    if isinstance(layers, (list, tuple)):
-        return list(layers)
-    if isinstance(layers, (str, Mapping)) or callable(layers) or not hasattr(layers, "__iter__"):
-        raise SettingError(
-            "the layers of a network are a list",
-            got=repr(layers),
-            expected="[Dense(...), ...]",
-            hint="put it into brackets",
-        )
-    return list(layers)
-
-
-def _is_sample(X: ArrayLike, shape: tuple[int, ...]) -> bool:
-    """Whether X is one sample, and no batch."""
-    try:
-        return np.shape(X) == shape
-    except ValueError:  # lists of unequal lengths: no array at all, which as_rows says
-        return False
-
-
-def _as_batch(sample: ArrayLike) -> Array:
-    batch: Array = (sample if isinstance(sample, np.ndarray) else np.asarray(sample))[None]
-    return batch
-
-
-def _same_length(X: Array, y: Array) -> None:
-    if len(X) != len(y):
-        raise ShapeError(
-            "X and y have different numbers of rows", got=f"{len(X)} and {len(y)}", expected="as many"
-        )
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:

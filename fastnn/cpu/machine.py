@@ -12,20 +12,13 @@ from fastnn.cpu.program import Program
 from fastnn.cpu.runner import FRAME, RUN_WORDS, runner
 from fastnn.cpu.team import Team, yield_address
 from fastnn.errors import FastnnError
+from fastnn.memory import aligned_zeros
 from fastnn.plan import Plan
-from fastnn.plan.layout import ALIGNMENT
 
 __all__ = ["Machine"]
 
 Array = NDArray[np.generic]
 _AT = {name: place for place, name in enumerate(FRAME)}
-
-
-def aligned(n_bytes: int) -> NDArray[np.uint8]:
-    """Zeroed bytes that start on a cache line."""
-    raw = np.zeros(n_bytes + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + n_bytes]
 
 
 class Machine:
@@ -38,12 +31,12 @@ class Machine:
     def __init__(self, plan: Plan, last: Plan | None = None, threads: int = 1) -> None:
         self.plan, self.threads = plan, threads
         self.programs = [Program(p) for p in (plan, last) if p is not None]
-        self._arena = aligned(max(p.plan.arena_bytes for p in self.programs))
+        self._arena = aligned_zeros(max(p.plan.arena_bytes for p in self.programs), np.uint8)
         self._scratch_bytes = scratch_size(plan.dtype) * np.dtype(plan.dtype).itemsize
-        self._scratch = aligned(self._scratch_bytes * threads)
-        self._run = aligned(8 * RUN_WORDS * threads)
-        self._zeros = aligned(np.dtype(plan.dtype).itemsize * max(p.zero_row for p in self.programs))
-        self._counter = aligned(64).view(np.int64)
+        self._scratch = aligned_zeros(self._scratch_bytes * threads, np.uint8)
+        self._run = aligned_zeros(RUN_WORDS * threads, np.int64)
+        self._zeros = aligned_zeros(max(p.zero_row for p in self.programs), plan.dtype)
+        self._counter = aligned_zeros(8, np.int64)
         self.total = np.zeros(1, np.float64)
         self.bad = np.zeros(1, np.int64)
         self._etas = np.zeros(1, np.float64)

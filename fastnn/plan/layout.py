@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastnn.memory import ALIGNMENT
 from fastnn.plan.buffer import FLAT_VECTORS, Buffer
 from fastnn.plan.instruction import Instruction
 
-__all__ = ["ALIGNMENT", "mark_meetings", "place_buffers"]
+__all__ = ["mark_meetings", "place_buffers"]
 
-ALIGNMENT = 64
-"""Bytes: a cache line, and the widest vector register."""
 _INT64 = 8
 
 _Touch = tuple[str, int, int, bool, bool]
