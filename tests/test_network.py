@@ -292,3 +292,37 @@ def test_activations_come_as_objects_with_settings_and_survive_a_config():
     z = X @ net.parameters["0/W"].T
     assert net(X) == pytest.approx(np.where(z > 0, z, 0.3 * z))
     assert (fnn.Network.from_config(json.loads(json.dumps(net.config())))(X) == net(X)).all()
+
+
+@pytest.mark.parametrize(
+    "layers", [fnn.Dense(3), fnn.Dense, "dense", {"name": "dense", "n_out": 3}, None, 5, fnn.activations.relu]
+)
+def test_layers_that_are_no_list_are_refused_in_a_sentence(layers):
+    with pytest.raises(fnn.SettingError, match="the layers of a network are a list"):
+        fnn.Network(4, layers)
+
+
+def test_layers_come_from_anything_that_can_be_walked_through():
+    one, other = (fnn.Network(4, layers) for layers in ((k for k in [fnn.Dense(3)]), (fnn.Dense(3),)))
+    assert (one.theta == other.theta).all() and fnn.Network(4, []).graph.output is None
+
+
+def test_an_activation_is_a_layer():
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    layers = [
+        fnn.activations.leaky_relu(alpha=0.3),
+        fnn.layers.Activation(fnn.activations.leaky_relu(alpha=0.3)),
+    ]
+    nets = [
+        fnn.Network(3, [fnn.Dense(3), layer, fnn.activations.softmax], dtype="float64") for layer in layers
+    ]
+    assert (nets[0](X) == nets[1](X)).all() and nets[0].config() == nets[1].config()
+
+
+def test_an_activation_by_its_name_alone_is_refused_in_a_sentence():
+    with pytest.raises(fnn.UnknownNameError, match=r"try +fastnn\.layers\.Activation\('relu'\)"):
+        fnn.Network(3, ["relu"])
+    with pytest.raises(
+        fnn.PluginError, match=r"'relu' needs two functions(.|\n)*fastnn\.layers\.Activation\('relu'\)"
+    ):
+        fnn.Activation("relu")

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import ClassVar
 
 from fastnn.contracts.part import Function, Part
+from fastnn.errors import PluginError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,14 +29,20 @@ class Activation(Part):
     noun: ClassVar[str] = "activation"
 
     name: str
-    value: Function
-    slope: Function
+    value: Function = None  # type: ignore[assignment]
+    slope: Function = None  # type: ignore[assignment]
     curvature: Function | None = None
     _: KW_ONLY
     kinks: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        given: tuple[Function | None, ...] = (self.value, self.slope)
+        if given == (None, None):
+            raise PluginError(
+                f"activation {self.name!r} needs two functions, value and slope",
+                hint=f"fastnn.layers.Activation({self.name!r}) is the layer with a registered one, fastnn.activations.{self.name} the activation itself",
+            )
         self._check("value", self.value, ("z",))
         self._check("slope", self.slope, ("z", "a"))
         if self.curvature is not None:
