@@ -17,10 +17,9 @@ Array = NDArray[Any]
 
 def measures(out: Array, targets: Targets, loss: Loss, weights: Array | None = None) -> dict[str, float]:
     """{"accuracy": ...} of raw outputs where the loss is one for classes, else {"rmse": ..., "r2": ...} of what predict() shows;
-    NaN where there are no rows."""
+    NaN where there are no rows. Accuracy counts rows, or with outputs that answer yes or no each for itself, answers."""
     if loss.task == "classification":
-        answers = targets.array if targets.kind == "index" else _answers(targets.array)
-        right = chosen_classes(out) == answers
+        right = _right(out, targets, loss)
         return {"accuracy": float(np.average(right, weights=weights)) if len(out) else np.nan}
     if not len(out):
         return {"rmse": np.nan, "r2": np.nan}
@@ -35,8 +34,15 @@ def chosen_classes(out: Array) -> Array:
     return (out[:, 0] > 0).astype(np.int64) if out.shape[1] == 1 else out.argmax(axis=1)
 
 
-def _answers(rows: Array) -> Array:
-    return (rows[:, 0] > 0.5).astype(np.int64) if rows.shape[1] == 1 else rows.argmax(axis=1)
+def _right(out: Array, targets: Targets, loss: Loss) -> Array:
+    """One number a row: whether the class is right, or the share of right answers where each output gives one."""
+    y = targets.array
+    if targets.kind == "index":
+        return np.asarray(chosen_classes(out) == y)
+    if loss.independent or out.shape[1] == 1:
+        least = 0.0 if loss.targets == "signs" else 0.5
+        return np.asarray(((out > 0) == (y > least)).reshape(len(y), -1).mean(axis=1))
+    return np.asarray(chosen_classes(out) == y.argmax(axis=1))
 
 
 def _mean_square(difference: Array, weights: Array | None) -> float:

@@ -60,6 +60,7 @@ binary_cross_entropy = Loss(
     link=link,
     task="classification",
     targets="probabilities",
+    independent=True,
 )
 
 

@@ -23,6 +23,7 @@ perceptron = Loss(
     defaults={"margin": 0.0},
     task="classification",
     targets="signs",
+    independent=True,
 )
 
 

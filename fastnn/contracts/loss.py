@@ -28,6 +28,8 @@ class Loss(Part):
 
     The library takes the mean over the batch, weighted where there are weights. `row` or `index` may lack. `targets` says what
     numbers a row of targets may hold: any, none below 0, 0 to 1, or -1 and +1; others are refused before training.
+    `independent`: a row of targets answers one yes-or-no question an output, and accuracy is the share of right answers;
+    without it, a row stands for the one class whose output is largest.
     """
 
     noun: ClassVar[str] = "loss"
@@ -41,6 +43,7 @@ class Loss(Part):
     _: KW_ONLY
     task: Literal["regression", "classification"] = "regression"
     targets: Literal["numbers", "nonnegative", "probabilities", "signs"] = "numbers"
+    independent: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
