@@ -20,7 +20,13 @@ def step(w, g, total, eta, epsilon):
     return w - eta * g / (math.sqrt(total) + epsilon), total
 
 
-adagrad = Rule("adagrad", step, state=("total",), defaults={"eta": 0.01, "epsilon": 1e-10})
+adagrad = Rule(
+    "adagrad",
+    step,
+    state=("total",),
+    defaults={"eta": 0.01, "epsilon": 1e-10},
+    domain=("eta >= 0", "epsilon >= 0"),
+)
 
 
 @hookimpl

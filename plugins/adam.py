@@ -26,13 +26,15 @@ def step(w, g, mean, square, eta, t, beta1, beta2, epsilon, weight_decay):
     return w - eta * weight_decay * w - eta / (1.0 - beta1**k) * (mean / root), mean, square
 
 
+domain = ("eta >= 0", "0 <= beta1 < 1", "0 <= beta2 < 1", "epsilon >= 0", "weight_decay >= 0")
 adam = Rule(
     "adam",
     step,
     state=("mean", "square"),
     defaults={"eta": 0.001, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0},
+    domain=domain,
 )
-adamw = Rule("adamw", step, state=adam.state, defaults={**adam.defaults, "weight_decay": 0.01})
+adamw = Rule("adamw", step, state=adam.state, defaults={**adam.defaults, "weight_decay": 0.01}, domain=domain)
 
 
 @hookimpl

@@ -16,7 +16,7 @@ def values(eta, t, steps, low):
     return low + (eta - low) * 0.5 * (1 + np.cos(np.pi * np.minimum(t / max(steps, 1), 1)))
 
 
-cosine = Schedule("cosine", values, defaults={"low": 0.0})
+cosine = Schedule("cosine", values, defaults={"low": 0.0}, domain=("low >= 0",))
 
 
 @hookimpl

@@ -26,7 +26,7 @@ def curvature(z, a, alpha):
     return 0.0 if z > 0 else a + alpha
 
 
-elu = Activation("elu", value, slope, curvature, defaults={"alpha": 1.0}, kinks=(0.0,))
+elu = Activation("elu", value, slope, curvature, defaults={"alpha": 1.0}, domain=("alpha > 0",), kinks=(0.0,))
 
 
 @hookimpl

@@ -15,7 +15,7 @@ def step(w, g, eta):
     return w - eta * g
 
 
-gd = Rule("gd", step, defaults={"eta": 0.1}, full_batch=True, schedule="inverse_sqrt")
+gd = Rule("gd", step, defaults={"eta": 0.1}, domain=("eta >= 0",), full_batch=True, schedule="inverse_sqrt")
 
 
 @hookimpl

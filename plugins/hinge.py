@@ -64,8 +64,10 @@ hinge = Loss(
     row_curvature=curvature,
     index_curvature=curvature,
     defaults={"margin": 1.0},
+    domain=("margin >= 0",),
     task="classification",
     targets="signs",
+    independent=True,
 )
 
 

@@ -33,7 +33,9 @@ def row_curvature(z, y, v, out, threshold):
         out[j] = v[j] if clipped(d, threshold) == d else 0.0
 
 
-huber = Loss("huber", row=row, row_curvature=row_curvature, defaults={"threshold": 1.0})
+huber = Loss(
+    "huber", row=row, row_curvature=row_curvature, defaults={"threshold": 1.0}, domain=("threshold > 0",)
+)
 
 
 @hookimpl

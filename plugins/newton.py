@@ -27,6 +27,7 @@ array([ 0.4, -0.2])
 
 import contextlib
 import importlib.util
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -67,8 +68,21 @@ class Newton:
     def __init__(self, method="auto", limit=300, damping=0.0, iterations=100, halvings=30):
         if method not in NEEDS:
             raise SettingError(f"newton has no method {method!r}", expected=", ".join(NEEDS))
-        if damping < 0 or iterations < 1 or halvings < 1:
-            raise SettingError("newton's damping is at least 0, its iterations and halvings at least 1")
+        least = {
+            "limit": (limit, 0),
+            "damping": (damping, 0),
+            "iterations": (iterations, 1),
+            "halvings": (halvings, 1),
+        }
+        for setting, (value, low) in least.items():
+            kind = Real if setting == "damping" else Integral
+            if isinstance(value, bool) or not isinstance(value, kind) or not low <= value < np.inf:
+                expected = f"a {'' if kind is Real else 'whole '}number, {setting} >= {low}"
+                raise SettingError(
+                    f"optimizer 'newton': setting {setting!r} is out of its domain",
+                    got=repr(value),
+                    expected=expected,
+                )
         self.method, self.limit, self.damping = method, limit, damping
         self.iterations, self.halvings = iterations, halvings
         self.needs = NEEDS[method]

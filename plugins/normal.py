@@ -12,7 +12,7 @@ def values(rng, shape, fan_in, fan_out, mean, scale):
     return mean + scale * rng.standard_normal(shape)
 
 
-normal = Initializer("normal", values, defaults={"mean": 0.0, "scale": 0.05})
+normal = Initializer("normal", values, defaults={"mean": 0.0, "scale": 0.05}, domain=("scale >= 0",))
 
 
 @hookimpl

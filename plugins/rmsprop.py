@@ -19,7 +19,13 @@ def step(w, g, square, eta, alpha, epsilon):
     return w - eta * g / (math.sqrt(square) + epsilon), square
 
 
-rmsprop = Rule("rmsprop", step, state=("square",), defaults={"eta": 0.01, "alpha": 0.99, "epsilon": 1e-8})
+rmsprop = Rule(
+    "rmsprop",
+    step,
+    state=("square",),
+    defaults={"eta": 0.01, "alpha": 0.99, "epsilon": 1e-8},
+    domain=("eta >= 0", "0 <= alpha < 1", "epsilon >= 0"),
+)
 
 
 @hookimpl

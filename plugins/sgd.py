@@ -39,7 +39,10 @@ class StochasticGradientDescent(Rule):
 
 
 sgd = StochasticGradientDescent(
-    "sgd", plain_step, defaults={"eta": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+    "sgd",
+    plain_step,
+    defaults={"eta": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0},
+    domain=("eta >= 0", "0 <= momentum < 1", "weight_decay >= 0"),
 )
 
 

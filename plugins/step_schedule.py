@@ -15,7 +15,7 @@ def values(eta, t, epoch_steps, every, factor):
     return eta * factor ** np.floor(t // epoch_steps / every)
 
 
-step = Schedule("step", values, defaults={"every": 30, "factor": 0.1})
+step = Schedule("step", values, defaults={"every": 30, "factor": 0.1}, domain=("every > 0", "factor >= 0"))
 
 
 @hookimpl

@@ -12,6 +12,15 @@ A part is frozen and compares by value. Calling it gives a copy with other setti
 {'name': 'leaky', 'alpha': 0.2}
 >>> leaky(alpha=0.01) == leaky
 True
+
+A setting may state its domain; a number outside is refused, and without one nothing is checked:
+
+>>> steep = Activation("steep", value, slope, defaults={"alpha": 2.0}, domain=("alpha >= 1",))
+>>> steep(alpha=0.5)
+Traceback (most recent call last):
+fastnn.errors.SettingError: activation 'steep': setting 'alpha' is out of its domain
+  got       0.5
+  expected  alpha >= 1
 """
 
 from __future__ import annotations
@@ -25,6 +34,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from fastnn.contracts import domain as domains
 from fastnn.errors import PluginError, SettingError, did_you_mean
 
 Function = Callable[..., Any]
@@ -33,9 +43,9 @@ Number = int | float | bool
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Part:
-    """Name, aliases, default settings and the settings changed from them.
+    """Name, aliases, default settings, their domains and the settings changed from them.
 
-    `noun` is the word for messages; `compiled` says whether the functions are compiled from their source.
+    `domain` states where settings may lie: ("eta >= 0", "0 <= momentum < 1"). `noun` is the word for messages; `compiled` says whether the functions are compiled from their source.
     """
 
     noun: ClassVar[str] = "part"
@@ -44,6 +54,7 @@ class Part:
     name: str
     defaults: Mapping[str, Number] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    domain: tuple[str, ...] = field(default=(), repr=False)
     changed: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +70,35 @@ class Part:
         numbers = {setting: self._number(setting, value) for setting, value in self.defaults.items()}
         object.__setattr__(self, "defaults", numbers)
         self._freeze()
+        self._check_domain()
+
+    def _check_domain(self) -> None:
+        """PluginError for a domain that means no setting, or that its default is out of; SettingError for a setting."""
+        domain: Any = self.domain
+        if isinstance(domain, str):
+            raise PluginError(
+                f"{self.noun} {self.name!r}: domain is a string", expected=f"a tuple, as ({domain!r},)"
+            )
+        object.__setattr__(self, "domain", tuple(domain))
+        for text in self.domain:
+            bounds = domains.parse(text)
+            if bounds.name not in self.defaults:
+                raise PluginError(
+                    f"{self.noun} {self.name!r}: domain {text!r} means no setting{did_you_mean(bounds.name, self.defaults)}",
+                    expected=", ".join(self.defaults) or "no domain where there are no settings",
+                )
+            value = self.settings[bounds.name]
+            if not bounds.holds(value):
+                error = SettingError if bounds.name in self.changed else PluginError
+                raise error(
+                    f"{self.noun} {self.name!r}: setting {bounds.name!r} is out of its domain",
+                    got=repr(value),
+                    expected=bounds.text,
+                )
+
+    def allows(self, name: str, value: float) -> bool:
+        """Whether `value` lies in what the domains say of the setting `name`."""
+        return all(d.holds(value) for d in map(domains.parse, self.domain) if d.name == name)
 
     def _freeze(self) -> None:
         object.__setattr__(self, "defaults", types.MappingProxyType(dict(self.defaults)))

@@ -28,6 +28,14 @@ class Rule(Part):
     0.8
     >>> descent(eta=0.5, schedule="cosine").config()
     {'name': 'descent', 'eta': 0.5, 'schedule': 'cosine'}
+
+    `domain` says where settings may lie, so that a slip is refused before training:
+
+    >>> Rule("descent", step, defaults={"eta": 0.1}, domain=("eta > 0",))(eta=-1)
+    Traceback (most recent call last):
+    fastnn.errors.SettingError: optimizer 'descent': setting 'eta' is out of its domain
+      got       -1.0
+      expected  eta > 0
     """
 
     noun: ClassVar[str] = "optimizer"

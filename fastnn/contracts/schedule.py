@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn.contracts.part import Function, Part
 from fastnn.errors import PluginError
 
+_WARMUP = "warmup >= 0"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule(Part):
@@ -36,6 +38,8 @@ class Schedule(Part):
     def __post_init__(self) -> None:
         if "warmup" not in self.defaults:
             object.__setattr__(self, "defaults", {**self.defaults, "warmup": 0})
+        if _WARMUP not in self.domain:
+            object.__setattr__(self, "domain", (*self.domain, _WARMUP))
         super().__post_init__()
         self._check("values", self.values, ("eta", "t"), also=("steps", "epoch_steps"))
 

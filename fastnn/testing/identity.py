@@ -45,15 +45,22 @@ def check_part_identity(part: Part, kind: str) -> None:
     )
     for setting, default in part.defaults.items():
         now = part.settings[setting]
-        other = (
-            (not now) if isinstance(default, bool) else type(default)(1) if now in (math.inf, 0) else 2 * now
-        )
+        other = (not now) if isinstance(default, bool) else _another(part, setting, now, type(default))
+        if other is None:  # its domain is one point
+            continue
         changed = part(**{setting: other})
         require(changed.settings[setting] == other, f"{who}: setting {setting} cannot be set")
         require(part.settings[setting] != other, f"{who}: setting {setting} of a copy changes the original")
     functions = [value for value in vars(part).values() if inspect.isfunction(value)]
     if all(_is_found(function) for function in functions):
         require(pickle.loads(pickle.dumps(part)) == part, f"{who}: pickle does not give it back")
+
+
+def _another(part: Part, setting: str, now: float, number: type) -> Any:
+    """Another number of the setting's domain; None where none of a few lies in it."""
+    tried = [number(1)] if now in (math.inf, 0) else [2 * now]
+    tried += [number(now / 2), number(0), number(0.5), number(1), number(-1)]
+    return next((x for x in tried if x != now and part.allows(setting, x)), None)
 
 
 def _is_found(function: Any) -> bool:
