@@ -15,6 +15,7 @@ import textwrap
 import types
 from typing import Any
 
+from fastnn.compile.names import check_names
 from fastnn.errors import PluginError, did_you_mean
 
 __all__ = ["meaning", "parse", "where"]
@@ -94,6 +95,7 @@ def parse(function: types.FunctionType) -> ast.FunctionDef:
         tree.body = tree.body[1:] or [ast.Pass()]
     _refuse(function, tree)
     _check_returns(function, tree)
+    check_names(where(function), tree)
     _check_current(function, as_imported)
     return tree
 
