@@ -173,6 +173,17 @@ def lazy(z, y, delta):
     return d * d
 
 
+def silent(z, y, delta):
+    total = 0.0
+    for j in range(len(z)):
+        total += (z[j] - y[j]) * (z[j] - y[j])
+    return total
+
+
+def silent_of_a_class(z, y, delta):
+    return z[y] * z[y]
+
+
 def greedy(z, y, delta):
     value = square(z, y, delta)
     z[0] = 0.0
@@ -218,8 +229,10 @@ BROKEN_LOSSES = [
         fnn.Loss("broken", row=steep),
         r"delta is wrong at z = .* place 0: got .* but the difference of the value is",
     ),
-    (fnn.Loss("broken", row=adds), "delta is (wrong|not fully written)|depends on what lay there"),
-    (fnn.Loss("broken", row=lazy), "delta is (wrong|not fully written)"),
+    (fnn.Loss("broken", row=silent), r"\(row\): delta is never written; dL/dz_j belongs into delta\[j\]"),
+    (fnn.Loss("broken", index=silent_of_a_class), r"\(index\): delta is never written"),
+    (fnn.Loss("broken", row=adds), "depends on what lay there"),
+    (fnn.Loss("broken", row=lazy), "delta is not fully written for 2 outputs"),
     (fnn.Loss("broken", row=greedy), "z is written to|delta"),
     (fnn.Loss("broken", row=forgetful), "value of NaN is"),
     (fnn.Loss("broken", row=square, row_curvature=wrong_curvature), "curvature is wrong at z"),

@@ -98,8 +98,8 @@ class _Kind:
     def check(self) -> None:
         for n in WIDTHS:
             z, y, v = self.outputs(SAMPLES, n), self.targets(SAMPLES, n), self.rng.normal(size=(SAMPLES, n))
-            self._derivatives(z, y, v)
             self._writes(z, y, v)
+            self._derivatives(z, y, v)
             self._plain(z, y)
             self._extremes(z, y)
         self._dtype()
@@ -130,23 +130,24 @@ class _Kind:
 
     def _writes(self, z: Array, y: Array, v: Array) -> None:
         """Everything is written, whatever lay there, and nothing else is."""
-        kept_z, kept_y = z.copy(), y.copy()
-        value, delta = self.value(z, y)
+        kept_z, kept_y, n = z.copy(), y.copy(), z.shape[1]
+        value, delta = self.value(z, y, before=3.0)
         again, delta_again = self.value(z, y, before=7.0)
-        n = z.shape[1]
-        require(not np.isnan(delta).any(), f"{self.who}: delta is not fully written for {n} outputs")
+        untouched = (delta == 3) & (delta_again == 7)
+        require(
+            not untouched.all(),
+            f"{self.who}: delta is never written; dL/dz_j belongs into delta[j], for every j",
+        )
+        require(not untouched.any(), f"{self.who}: delta is not fully written for {n} outputs")
         require_same_bits(
             delta_again, delta, f"{self.who}: delta depends on what lay there before; it must be overwritten"
         )
         require_same_bits(again, value, f"{self.who}: the value depends on what lay in delta before")
         if getattr(self.loss, f"{self.kind}_curvature") is not None:
-            out = self.curvature(z, y, v)
-            require(not np.isnan(out).any(), f"{self.who}: curvature leaves places unwritten for {n} outputs")
-            require_same_bits(
-                self.curvature(z, y, v, before=7.0),
-                out,
-                f"{self.who}: curvature depends on what lay in out before",
-            )
+            out, out_again = (self.curvature(z, y, v, before=before) for before in (3.0, 7.0))
+            untouched = (out == 3) & (out_again == 7)
+            require(not untouched.any(), f"{self.who}: curvature leaves places unwritten for {n} outputs")
+            require_same_bits(out_again, out, f"{self.who}: curvature depends on what lay in out before")
         require_same_bits(z, kept_z, f"{self.who}: z is written to")
         require_same_bits(y, kept_y, f"{self.who}: y is written to")
 
