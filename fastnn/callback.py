@@ -53,15 +53,15 @@ class Callbacks(Callback):
     """Several callbacks as one, in the order given, but those that are `last` behind the others."""
 
     def __init__(self, callbacks: Callback | Iterable[Callback] = ()) -> None:
-        members = [callbacks] if isinstance(callbacks, (Callback, type)) else list(callbacks)
+        alone = isinstance(callbacks, (Callback, type, str)) or not isinstance(callbacks, Iterable)
+        members: list[Any] = [callbacks] if alone else list(callbacks)  # type: ignore[arg-type]
         for member in members:
-            given: Any = member
-            if not isinstance(given, Callback):
-                name = given.__name__ if isinstance(given, type) else repr(given)
+            if not isinstance(member, Callback):
+                name = member.__name__ if isinstance(member, type) else repr(member)
                 raise SettingError(
                     f"{name} is not a callback",
                     expected="objects of classes derived from fastnn.Callback",
-                    hint=f"{name}()" if isinstance(given, type) else "LambdaCallback(on_epoch_end=...)",
+                    hint=f"{name}()" if isinstance(member, type) else "LambdaCallback(on_epoch_end=...)",
                 )
         self.members = sorted(members, key=lambda member: member.last)
 

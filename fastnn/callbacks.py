@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.callback import Callback, Callbacks, LambdaCallback, Record, Row, Tensors
 from fastnn.errors import SettingError, did_you_mean
+from fastnn.inputs import count, flag
 
 __all__ = ["CSVLog", "Callback", "Callbacks", "Checkpoint", "EarlyStopping", "LambdaCallback"]
 
@@ -22,13 +24,17 @@ class _Monitor:
     `mode` "min": less is better; "max": more is; None: more for an accuracy or R2, less for all others.
     """
 
-    def __init__(self, name: str, mode: str | None, min_delta: float = 0.0) -> None:
+    def __init__(self, name: Any, mode: str | None, min_delta: Any = 0.0) -> None:
+        if not isinstance(name, str):
+            raise SettingError("monitor is no name", got=repr(name), expected="as 'validation_loss'")
         if mode is None:
             mode = "max" if name.endswith(("accuracy", "r2")) else "min"
         if mode not in ("min", "max"):
             raise SettingError(f"unknown mode {mode!r}", expected="'min' or 'max'")
-        if not min_delta >= 0:
-            raise SettingError("min_delta is negative", got=min_delta, expected="0 or more")
+        if not isinstance(min_delta, (int, float, np.number)) or not min_delta >= 0:
+            raise SettingError(
+                "min_delta is no distance", got=repr(min_delta), expected="a number, 0 or more"
+            )
         self.name, self.min_delta = name, float(min_delta)
         self.sign = 1.0 if mode == "min" else -1.0
         self.forget()
@@ -52,6 +58,12 @@ class _Monitor:
         return True
 
 
+def _path(who: str, path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise SettingError(f"{who}: this is no path", got=repr(path), expected="text or a Path")
+    return Path(path)
+
+
 class EarlyStopping(Callback):
     """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs.
 
@@ -67,10 +79,8 @@ class EarlyStopping(Callback):
         mode: str | None = None,
         restore_best: bool = True,
     ) -> None:
-        if not patience >= 1:
-            raise SettingError("patience is a number of epochs", got=patience, expected="1 or more")
         self._monitor = _Monitor(monitor, mode, min_delta)
-        self.patience, self.restore_best = int(patience), restore_best
+        self.patience, self.restore_best = count("patience", patience), flag("restore_best", restore_best)
         self.best_epoch = 0
         self.theta: NDArray[Any] | None = None
         self._resumed = False
@@ -122,9 +132,7 @@ class Checkpoint(Callback):
     def __init__(
         self, path: Any, every: int = 1, monitor: str | None = None, mode: str | None = None
     ) -> None:
-        if not every >= 1:
-            raise SettingError("every is a number of epochs", got=every, expected="1 or more")
-        self.path, self.every = str(path), int(every)
+        self.path, self.every = str(_path("Checkpoint", path)), count("every", every)
         self._monitor = None if monitor is None else _Monitor(monitor, mode)
         self._resumed = False
 
@@ -167,7 +175,7 @@ class CSVLog(Callback):
     """
 
     def __init__(self, path: Any) -> None:
-        self.path = Path(path)
+        self.path = _path("CSVLog", path)
         self._columns: list[str] = []
 
     def on_train_begin(self, run: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.contracts.loss import TARGETS, Loss
-from fastnn.errors import DataError, ShapeError
+from fastnn.errors import DataError, SettingError, ShapeError
 
 __all__ = [
     "Targets",
@@ -21,6 +21,8 @@ __all__ = [
     "check_columns",
     "class_numbers",
     "column_names",
+    "count",
+    "flag",
     "infer_loss",
 ]
 
@@ -35,6 +37,23 @@ class Targets:
     array: Array
     classes: Array | None = None
     n_classes: int = 0
+
+
+def count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """`value` as a whole number from `least` to `most`; SettingError names the argument `name` otherwise."""
+    large = most is not None and isinstance(value, (int, np.integer)) and value > most
+    if large or isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        expected = f"{least} or more" if most is None else f"{least} to {most}"
+        what = "too large" if large else "not a whole number"
+        raise SettingError(f"{name} is {what}", got=repr(value)[:80], expected=expected)
+    return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """`value` as a truth value: True, False or a whole number from 0 on; SettingError names the argument `name` otherwise."""
+    if not isinstance(value, (bool, int, np.bool_, np.integer)) or value < 0:
+        raise SettingError(f"{name} is neither yes nor no", got=repr(value)[:80], expected="True or False")
+    return bool(value)
 
 
 def column_names(X: Any) -> list[str] | None:
@@ -174,6 +193,12 @@ def _class_weights(class_weight: Mapping[Any, float] | str, targets: Targets) ->
         counts = np.bincount(classes, minlength=n_classes)
         present = np.maximum(counts, 1)
         return np.asarray((len(classes) / ((counts > 0).sum() * present))[classes])
+    if not isinstance(class_weight, Mapping):
+        raise DataError(
+            "class_weight is no mapping",
+            got=repr(class_weight)[:80],
+            expected="'balanced' or {label: weight}",
+        )
     labels = list(range(n_classes)) if targets.classes is None else targets.classes.tolist()
     unknown = set(class_weight) - set(labels)
     if unknown:

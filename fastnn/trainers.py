@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.contracts import Loss, Rule
+from fastnn.contracts.classes import Need
 from fastnn.cpu import Machine, resolve_threads
-from fastnn.errors import CapabilityError, ShapeError
+from fastnn.errors import CapabilityError, PluginError, ShapeError, did_you_mean
 from fastnn.inputs import Targets, as_targets, class_numbers
+from fastnn.memory import aligned_zeros
 from fastnn.objective import Objective
 from fastnn.ops import LossOp
 from fastnn.ops.update import update_kernel
@@ -80,8 +82,8 @@ class RuleTrainer:
         last = plan(self.rest) if self.rest else None
         self.machine = Machine(full, last, resolve_threads(threads, full))
         self.order = np.arange(n, dtype=np.int64)
-        self.g = np.zeros_like(net.theta)
-        self.states = {name: np.zeros_like(net.theta) for name in rule.state}
+        self.g = aligned_zeros(net.theta.size, net.dtype)
+        self.states = {name: aligned_zeros(net.theta.size, net.dtype) for name in rule.state}
         arrays = {
             "theta": net.theta,
             "g": self.g,
@@ -161,11 +163,13 @@ class SolverTrainer:
         self.objective = Objective(
             net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads
         )
+        needs = _needs(solver)
         try:
-            self.objective.check(tuple(solver.needs))
+            self.objective.check(needs)
         except CapabilityError as error:
-            needs = ", ".join(solver.needs)
-            raise CapabilityError(f"{solver.name} needs {needs}, but {error.what}", hint=error.hint) from None
+            raise CapabilityError(
+                f"{solver.name} needs {', '.join(needs)}, but {error.what}", hint=error.hint
+            ) from None
         self.good = net.theta.copy()
         self._state = solver.start(net.theta)
 
@@ -191,6 +195,25 @@ class SolverTrainer:
 
     def close(self) -> None:
         self.objective.close()
+
+
+def _needs(solver: Any) -> tuple[str, ...]:
+    """What the solver says that it asks for; PluginError where that is nothing an objective answers."""
+    needs: Any = solver.needs
+    known = get_args(Need)
+    if isinstance(needs, str) or not isinstance(needs, Iterable):
+        raise PluginError(
+            f"solver {solver.name!r}: needs is no tuple of names",
+            got=repr(needs),
+            expected=f"a tuple of {', '.join(known)}",
+        )
+    for need in needs:
+        if need not in known:
+            raise PluginError(
+                f"solver {solver.name!r} needs {need!r}, which no objective answers{did_you_mean(need, known)}",
+                expected=", ".join(known),
+            )
+    return tuple(needs)
 
 
 def _finite(theta: Array) -> bool:

@@ -6,6 +6,8 @@ is no longer finite. A solver asks the objective, one step an epoch.
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import inputs, scaling
 from fastnn.callbacks import Callback, Callbacks
-from fastnn.contracts import Loss, Rule
+from fastnn.contracts import Loss, Part, Rule, class_config
 from fastnn.errors import DataError, DivergedError, SettingError, ShapeError
 from fastnn.history import History
 from fastnn.progress import Progress
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "fit"]
 
 _SHUFFLE, _HOLD_OUT = 2, 1  # streams of random numbers under the fit's seed
+_MOST_THREADS = 1024
 
 
 def fit(
@@ -69,8 +72,13 @@ def fit(
     Ctrl-C ends training and keeps the network as it is; `history.stopped` says so. A loss that is not finite raises DivergedError and puts back the last
     parameters that were good.
     """
-    epochs, batch_size = _count("epochs", epochs, least=0), _count("batch_size", batch_size)
-    seed = net.seed if seed is None else _count("seed", seed, least=-(2**63))
+    epochs, batch_size = inputs.count("epochs", epochs, least=0), inputs.count("batch_size", batch_size)
+    threads = None if threads is None else inputs.count("threads", threads, most=_MOST_THREADS)
+    if resume is not None and not isinstance(resume, (str, os.PathLike)):
+        raise SettingError("resume is no path", got=repr(resume)[:80], expected="the path of a Checkpoint")
+    shuffle, verbose = inputs.flag("shuffle", shuffle), inputs.flag("verbose", verbose)
+    callbacks = Callbacks(callbacks)
+    seed = net.seed if seed is None else inputs.count("seed", seed, least=-(2**63))
     chosen = net.choose_loss(loss, y)
     rule = _optimizer(optimizer, settings)
     features = inputs.column_names(X)
@@ -78,7 +86,7 @@ def fit(
     X = inputs.as_rows(X, net.input_shape, net.dtype if scale is None and resume is None else "float64")
     classes = _check_targets(net, X, y, chosen, sample_weight, class_weight)
     X, y, weights, held = _split(X, y, sample_weight, validation, seed)
-    run = Run(net, rule, epochs, seed, shuffle, Callbacks(callbacks))
+    run = Run(net, rule, epochs, seed, shuffle, callbacks)
     before = net.loss, net.classes, net.features, net.scaler, net.theta.copy()
     progress = Progress(verbose, epochs, 1)
     progress.start()
@@ -88,11 +96,10 @@ def fit(
         if resume is not None:
             from fastnn import storage
 
-            tensors, record = storage.load_checkpoint(resume, net)
-        if scale is not None:
-            net.scaler = scaling.make(scale, X)
-        elif resume is None:
             net.scaler = None
+            tensors, record = storage.load_checkpoint(resume, net)
+        if resume is None or scale is not None:
+            net.scaler = _scaler(scale, X, resume, net.scaler)
         net.loss, net.classes, net.features = chosen, classes, features
         targets = inputs.as_targets(y, chosen, net.output_shape, net.dtype, classes)
         rows = net.as_rows(X)
@@ -163,6 +170,8 @@ class Run:
         record = {
             "fit": fit,
             "optimizer": self.optimizer.name,
+            "settings": _config(self.optimizer),
+            "loss": _config(self.trainer.loss),
             "solver": about,
             "callbacks": record,
             "history": list(self.history),
@@ -172,15 +181,21 @@ class Run:
     def restore(self, tensors: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Go on where `state` was taken; SettingError where the fit is another one."""
         fit = record["fit"]
-        mine = {
-            "optimizer": self.optimizer.name,
-            "seed": self.seed,
-            "batch": self.trainer.batch,
-            "n": self.n_samples,
+        theirs = {
+            "optimizer": record.get("settings", {"name": record["optimizer"]}),
+            "loss": record.get("loss"),
         }
-        theirs = {"optimizer": record["optimizer"], **{name: fit[name] for name in ("seed", "batch", "n")}}
-        if mine != theirs:
-            raise SettingError("the checkpoint belongs to another fit", got=theirs, expected=mine)
+        theirs |= {name: fit[name] for name in ("seed", "batch", "n")}
+        mine = {"optimizer": _config(self.optimizer), "loss": _config(self.trainer.loss)}
+        mine |= {"seed": self.seed, "batch": self.trainer.batch, "n": self.n_samples}
+        other = [name for name in mine if mine[name] != theirs[name]]
+        if other:
+            theirs_, mine_ = (", ".join(f"{name} = {x[name]}" for name in other) for x in (theirs, mine))
+            raise SettingError(
+                f"the checkpoint belongs to another fit: they differ in {', '.join(other)}",
+                got=theirs_,
+                expected=mine_,
+            )
         own = {n.removeprefix("optimizer/"): a for n, a in tensors.items() if n.startswith("optimizer/")}
         self.trainer.restore(own, record["solver"])
         self.callbacks.restore(dict(tensors), dict(record["callbacks"]))
@@ -238,10 +253,10 @@ class Run:
         )
 
 
-def _count(name: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise SettingError(f"{name} is not a whole number", got=repr(value), expected=f"{least} or more")
-    return int(value)
+def _config(part: Any) -> Any:
+    """What it is and its settings, as a file keeps them."""
+    config = part.config() if isinstance(part, Part) else class_config(part)
+    return json.loads(json.dumps(config, default=repr))
 
 
 def _optimizer(optimizer: Any, settings: Mapping[str, Any]) -> Any:
@@ -249,7 +264,7 @@ def _optimizer(optimizer: Any, settings: Mapping[str, Any]) -> Any:
         return registry.get("optimizer", optimizer, **settings)
     except SettingError as error:
         known = set(fit.__kwdefaults__ or {})
-        wrong = [name for name in settings if f"{name!r}" in error.what]
+        wrong = [name for name in settings if f"has no setting {name!r}" in error.what]
         if wrong:
             from fastnn.errors import did_you_mean
 
@@ -259,6 +274,22 @@ def _optimizer(optimizer: Any, settings: Mapping[str, Any]) -> Any:
                     f"fit has no argument {wrong[0]!r}{near}", expected=error.expected
                 ) from None
         raise
+
+
+def _scaler(scale: Any, X: Any, resume: Any, theirs: Any) -> Any:
+    """The scaler of this fit; SettingError where the checkpoint that it goes on from has another one."""
+    mine = None if scale is None else scaling.make(scale, X)
+    if resume is not None and mine != theirs:
+        kinds = [None if scaler is None else scaler.kind for scaler in (theirs, mine)]
+        theirs_, mine_ = (f"scale = {kind!r}" for kind in kinds)
+        other = kinds[0] == kinds[1]
+        raise SettingError(
+            "the checkpoint belongs to another fit: they differ in scaling",
+            got=f"{theirs_}, fitted on other rows" if other else theirs_,
+            expected=mine_,
+            hint="without scale=, the checkpoint's own is used",
+        )
+    return mine
 
 
 def _check_targets(net: Network, X: Any, y: Any, loss: Loss, sample_weight: Any, class_weight: Any) -> Any:

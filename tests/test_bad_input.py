@@ -101,6 +101,9 @@ FITS = [
     ((X, Y), {"validation": (X, np.array(["maybe"] * 12))}, DataError, "label that the network was not trained on(.|\n)*maybe"),
     ((X, Y), {"threads": 0}, SettingError, "threads"),
     ((X, Y), {"threads": 2.0}, SettingError, "threads"),
+    ((X, Y), {"threads": 100_000}, SettingError, r"threads is too large\n  got +100000\n  expected +1 to 1024"),
+    ((X, Y), {"epochs": "3"}, SettingError, r"epochs is not a whole number\n  got +'3'"),
+    ((X, Y), {"eta": -1}, SettingError, r"'eta' is out of its domain\n  got +-1.0\n  expected +eta >= 0"),
     ((X, Y), {"seed": "today"}, SettingError, "seed"),
     ((X, Y), {"seed": 0.5}, SettingError, "seed"),
     ((X, Y), {"sample_weight": np.ones(11)}, ShapeError, "sample_weight"),
@@ -110,10 +113,16 @@ FITS = [
     ((X, Y), {"sample_weight": np.full(12, np.nan)}, DataError, "sample_weight"),
     ((X, Y), {"class_weight": {"perhaps": 2.0}}, DataError, "'perhaps'.*no classes|no classes"),
     ((X, Y), {"class_weight": "even"}, DataError, "class_weight"),
+    ((X, Y), {"class_weight": 3}, DataError, "class_weight is no mapping"),
     ((X, Y), {"class_weight": {"no": "much"}}, FastnnError, "class_weight holds what is no number"),
     ((X, VALUES), {"loss": "squared_error", "class_weight": "balanced"}, DataError, "class labels"),
     ((X, Y), {"callbacks": [print]}, SettingError, "not a callback"),
     ((X, Y), {"callbacks": fnn.EarlyStopping}, SettingError, "callback"),
+    ((X, Y), {"callbacks": 3}, SettingError, "3 is not a callback"),
+    ((X, Y), {"callbacks": "all"}, SettingError, "'all' is not a callback"),
+    ((X, Y), {"verbose": "loud"}, SettingError, r"verbose is neither yes nor no\n  got +'loud'\n  expected +True or False"),
+    ((X, Y), {"shuffle": "no"}, SettingError, "shuffle is neither yes nor no"),
+    ((X, Y), {"resume": 3}, SettingError, "resume is no path"),
     ((X, Y), {"resume": "nowhere.safetensors"}, (FastnnError, FileNotFoundError), "nowhere"),
 ]  # fmt: skip
 
@@ -244,6 +253,44 @@ def test_capabilities_are_refused_before_training():
     with pytest.raises(CapabilityError, match=r"newton needs .* no curvature"):
         broken.fit(np.zeros((4, 3)), [0, 1, 2, 0], optimizer="newton", verbose=False)
     assert net.loss is None and broken.loss is None
+
+
+class Asks:
+    """A solver that says what it needs."""
+
+    name = "asks"
+
+    def __init__(self, needs):
+        self.needs = needs
+
+    def start(self, theta):
+        return {}
+
+    def step(self, objective, theta, state):
+        return state
+
+
+@pytest.mark.parametrize(
+    ("needs", "sentence"),
+    [
+        (("value", "hessain"), "needs 'hessain', which no objective answers; did you mean 'hessian'"),
+        ("hvp", "needs is no tuple of names"),
+        (None, "needs is no tuple of names"),
+    ],
+)
+def test_what_a_solver_needs_is_something_that_an_objective_answers(needs, sentence):
+    net = GRAPHS["chain"]()
+    with pytest.raises(PluginError, match=sentence):
+        net.fit(np.zeros((4, *net.input_shape)), [0, 1, 2, 0], optimizer=Asks(needs), epochs=1, verbose=False)
+
+
+def test_second_order_without_parameters_is_refused_by_name():
+    net = fnn.Network(3, [fnn.layers.Activation("tanh")], seed=0)
+    data = np.ones((4, 3)), np.zeros((4, 3))
+    with pytest.raises(CapabilityError, match=r"asks needs hvp, but .*no parameters"):
+        net.fit(*data, loss="squared_error", optimizer=Asks(("hvp",)), epochs=1, verbose=False)
+    with pytest.raises(CapabilityError, match="no parameters"):
+        net.objective(*data, loss="squared_error").hvp(net.theta, net.theta)
 
 
 def square(z):

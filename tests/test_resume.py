@@ -85,6 +85,58 @@ def test_a_saved_network_predicts_bit_for_bit_and_takes_raw_inputs(tmp_path, dty
     assert again.predict_classes(X).tolist() == net.predict_classes(X).tolist() and again.loss == net.loss
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"loss": "hinge"},
+            r"they differ in loss\n  got +loss = \{'name': 'cross_entropy'\}\n  expected +loss = .*hinge",
+        ),
+        ({"eta": 0.5}, r"they differ in optimizer\n  got .*'adam'\}\n  expected .*'eta': 0.5"),
+        ({"schedule": "cosine"}, "they differ in optimizer"),
+        (
+            {"scale": "min_max"},
+            r"they differ in scaling\n  got +scale = 'standardise'\n  expected +scale = 'min_max'",
+        ),
+        (
+            {"batch_size": 8, "seed": 4},
+            "they differ in scaling(.|\n)*other rows",
+        ),  # another seed holds out other rows
+        ({"batch_size": 8, "scale": None}, r"they differ in batch\n  got +batch = 16\n  expected +batch = 8"),
+    ],
+)
+def test_a_fit_with_another_loss_setting_or_scaling_is_refused_and_changes_nothing(
+    tmp_path, options, sentence
+):
+    fit(network(), labels, 1, callbacks=fnn.Checkpoint(tmp_path / "run"))
+    net = network()
+    before = net.theta.tobytes()
+    with pytest.raises(SettingError, match="the checkpoint belongs to another fit: " + sentence):
+        fit(net, labels, 2, resume=tmp_path / "run", **options)
+    assert net.theta.tobytes() == before and net.scaler is None and net.loss is None
+
+
+def test_scaling_where_the_checkpoint_had_none_is_refused(tmp_path):
+    fit(network(), labels, 1, scale=None, callbacks=fnn.Checkpoint(tmp_path / "run"))
+    with pytest.raises(
+        SettingError, match=r"differ in scaling\n  got +scale = None\n  expected +scale = 'standardise'"
+    ):
+        fit(network(), labels, 2, resume=tmp_path / "run")
+    whole, half = network(), network()
+    fit(half, labels, 1)  # a scaler of another fit is not taken along
+    fit(whole, labels, 2, scale=None)
+    fit(half, labels, 2, scale=None, resume=tmp_path / "run")
+    assert half.theta.tobytes() == whole.theta.tobytes() and half.scaler is None
+
+
+def test_without_scale_the_checkpoints_scaler_is_used(tmp_path):
+    whole, half = network(), network()
+    fit(whole, labels, 2)
+    fit(network(), labels, 1, callbacks=fnn.Checkpoint(tmp_path / "run"))
+    fit(half, labels, 2, scale=None, resume=tmp_path / "run")
+    assert half.theta.tobytes() == whole.theta.tobytes() and half.scaler == whole.scaler
+
+
 def test_another_optimizer_and_another_network_are_refused(tmp_path):
     net = network()
     fit(net, labels, 1, callbacks=fnn.Checkpoint(tmp_path / "run"))
