@@ -1,19 +1,20 @@
-"""Makes the dashboard, and makes it work without a network:  python benchmarks/publish.py
+"""Makes the dashboard of what `asv run` stored, and makes it work without a network:
+
+    python benchmarks/publish.py [path/to/asv.conf.json]
 
 `asv publish` writes .asv/html, whose pages load jQuery, flot, bootstrap and three more from content servers. This script
-fetches the same releases from npm once (into .asv/npm), copies them to html/vendor and points index.html at them.
-Look at the result with:  python -m http.server -d benchmarks/.asv/html
+fetches the same releases with npm once (into .asv/npm), copies them to html/vendor and points index.html at them. It works
+for any suite; without an argument it takes the one beside it. The pages have to be served; it says how.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-HTML, NPM = HERE / ".asv" / "html", HERE / ".asv" / "npm"
 PACKAGES = {
     "jquery": "3.3.1",
     "flot": "0.8.3",
@@ -24,17 +25,23 @@ PACKAGES = {
 }
 
 
-def fetch() -> dict[str, Path]:
-    """Every .js and .css file of the packages, by lower-case name without '.min'."""
-    if not (NPM / "node_modules").is_dir():
-        NPM.mkdir(parents=True, exist_ok=True)
+def fetch(folder: Path) -> dict[str, Path]:
+    """Every .js and .css file of the packages by lower-case name without '.min', installed into `folder`."""
+    modules = folder / "node_modules"
+    if not all((modules / name).is_dir() for name in PACKAGES):
+        npm = shutil.which("npm")
+        if npm is None:
+            raise SystemExit(
+                "npm is not installed, and brings the scripts; with a network the page works without them"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
         wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
         subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(NPM), *wanted], check=True
+            [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), *wanted], check=True
         )
     files: dict[str, Path] = {}
     for name in PACKAGES:
-        for path in sorted((NPM / "node_modules" / name).rglob("*")):
+        for path in sorted((modules / name).rglob("*")):
             if path.suffix in (".js", ".css") and "examples" not in path.parts:
                 plain = path.name.lower().replace(".min.", ".")
                 # the minified file, where a package has both
@@ -43,28 +50,43 @@ def fetch() -> dict[str, Path]:
     return files
 
 
-def vendor(index: Path, files: dict[str, Path]) -> None:
+def vendor(page: Path, files: dict[str, Path]) -> None:
     """Replace each script and style sheet of another server by a copy in vendor/."""
-    folder = index.parent / "vendor"
+    folder = page.parent / "vendor"
     folder.mkdir(exist_ok=True)
 
     def local(match: re.Match[str]) -> str:
         name = re.sub(r"-[0-9.]+(?=\.)", "", match["url"].rpartition("/")[2].lower().replace(".min.", "."))
         if name not in files:
-            raise SystemExit(f"index.html loads {match['url']}, which none of {', '.join(PACKAGES)} has")
+            raise SystemExit(f"{page.name} loads {match['url']}, which none of {', '.join(PACKAGES)} has")
         shutil.copy(files[name], folder / name)
         return f'{match["attribute"]}="vendor/{name}"'
 
-    text = index.read_text()
+    text = page.read_text(encoding="utf-8")
     text = re.sub(r'(?P<attribute>src|href)="(?P<url>https?://[^"]+\.(?:js|css))"', local, text)
     text = re.sub(r'\s+(?:integrity|crossorigin)="[^"]*"', "", text)
-    index.write_text(text)
+    page.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
-    subprocess.run(["asv", "publish"], cwd=HERE, check=True)
-    vendor(HTML / "index.html", fetch())
-    print(f"{HTML / 'index.html'}: look with  python -m http.server -d {HTML}")
+    parser = argparse.ArgumentParser(description="asv publish, and the scripts of its pages beside them")
+    parser.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        default=Path(__file__).with_name("asv.conf.json"),
+        help="asv.conf.json",
+    )
+    config = parser.parse_args().config.resolve()
+    from asv.config import Config
+
+    folder = config.parent
+    html = folder / Config.load(str(config)).html_dir
+    subprocess.run(["asv", "--config", config.name, "publish"], cwd=folder, check=True)
+    files = fetch(html.parent / "npm")
+    for page in sorted(html.glob("*.html")):
+        vendor(page, files)
+    print(f"look at it with:  python -m http.server --bind 127.0.0.1 -d {html}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What a new process costs: imports, the first fit ever (compiling), the first fit of a second process (from the cache)."""
+"""What a new process costs: imports, the first fit ever (compiling), the first fit of a second process (from the cache).
+
+Seconds on the clock; of three processes the fastest, which the machine disturbed least.
+"""
 
 from __future__ import annotations
 
@@ -44,15 +47,15 @@ class Process:
             with tempfile.TemporaryDirectory() as cache:
                 first.append(seconds(cache))
                 second.append(seconds(cache))
-        return {"first": sorted(first)[1], "second": sorted(second)[1]}
+        return {"first": min(first), "second": min(second)}
 
-    def track_first_fit_ever(self, medians: dict[str, float]) -> float:
-        return medians["first"]
+    def track_first_fit_ever(self, best: dict[str, float]) -> float:
+        return best["first"]
 
-    def track_first_fit_of_second_process(self, medians: dict[str, float]) -> float:
-        return medians["second"]
+    def track_first_fit_of_second_process(self, best: dict[str, float]) -> float:
+        return best["second"]
 
-    def track_compilation(self, medians: dict[str, float]) -> float:
-        return medians["first"] - medians["second"]
+    def track_compilation(self, best: dict[str, float]) -> float:
+        return best["first"] - best["second"]
 
     track_first_fit_ever.unit = track_first_fit_of_second_process.unit = track_compilation.unit = "s"

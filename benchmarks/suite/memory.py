@@ -6,8 +6,8 @@ from .cases import CASES, fit
 
 
 class Memory:
-    params = (["784-128-10 batch 64", "784-512-512-10 batch 128"],)
-    param_names = ("network",)
+    params = (["784-128-10 / 64", "784-512-512-10 / 128"],)
+    param_names = ("network / batch",)
     version = "1"
 
     def setup_cache(self) -> None:

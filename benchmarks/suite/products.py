@@ -9,6 +9,8 @@ import numpy as np
 import fastnn as fnn
 from fastnn.cpu import Machine
 
+from .cases import ONE_THREAD
+
 PRODUCTS = ("forward", "backward", "gradient_W")
 
 
@@ -16,6 +18,7 @@ class Products:
     params = (list(PRODUCTS), [16, 64, 256, 1024], ["float32", "float64"])
     param_names = ("product", "n", "dtype")
     version = "1"
+    timer = ONE_THREAD
 
     def setup(self, product: str, n: int, dtype: str) -> None:
         # two layers: a gradient with respect to the data is never asked for
