@@ -1,58 +1,78 @@
-"""The Markdown table of a result, and its place in README.md:  python benchmarks/peers/report.py results.json [--embed]"""
+"""All tables of a result, the plots, and their place in the repository:  python benchmarks/peers/report.py results.json [--embed]
+
+`--embed` writes benchmarks/figures/results.md (every table), results.json (figures without the single samples), the plots, and the
+summary between two markers of README.md.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-TITLES = {"fastnn": "fastnn", "jax": "JAX", "pytorch": "PyTorch"}
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+FIGURES = ROOT / "benchmarks" / "figures"
 START, END = "<!-- peers:start -->", "<!-- peers:end -->"
+ITEMS = ("steps", "mnist", "inference", "products", "crossover", "start")
+SAMPLES = ("wall_us", "cpu_us", "samples")
+"""Left out of the file that is kept in the repository."""
 
 
-def table(result: dict[str, Any]) -> str:
-    """One line a row: microseconds a training step, and how many times longer the others take."""
-    present = list(result["versions"])
-    others = [name for name in present if name != "fastnn"] if "fastnn" in present else []
-    head = ["network", "batch", "optimizer"]
-    head += [f"{TITLES[name]}, us" for name in present]
-    head += [f"{TITLES[name]} / fastnn" for name in others]
-    lines = [head, ["---"] * 3 + ["---:"] * (len(head) - 3)]
-    for row in result["rows"]:
-        medians = {name: row["libraries"][name]["median_us"] for name in present}
-        line = [row["case"], str(row["batch"]), row["optimizer"]]
-        line += [_three_digits(medians[name]) for name in present]
-        line += [f"{_three_digits(medians[name] / medians['fastnn'])}x" for name in others]
-        lines.append(line)
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    about, threads = result["about"], result["threads"]
-    versions = ", ".join(f"{TITLES[name]} {version}" for name, version in result["versions"].items())
-    absent = "".join(f" {TITLES[name]} was not installed." for name in result["absent"])
-    note = (
-        f"One training step, microseconds, median of {result['rounds']} rounds, {threads} thread{'s' * (threads > 1)}"
-        f" each; {about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}; {versions};"
-        f" commit {about['commit']}, {about['date']}; `python benchmarks/peers/run.py --embed`.{absent}"
-    )
-    return f"{text}\n\n{note}"
+def present(result: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """(module, its result) of every item that was measured, in order."""
+    return [(importlib.import_module(f"items.{name}"), result[name]) for name in ITEMS if name in result]
 
 
-def embed(result: dict[str, Any], readme: Path) -> None:
-    """Put the table between the two markers of `readme`."""
-    text = readme.read_text()
+def everything(result: dict[str, Any], pictures: dict[str, list[str]] | None = None) -> str:
+    """Every table, and the pictures drawn."""
+    parts = []
+    for item, found in present(result):
+        name = item.__name__.rpartition(".")[2]
+        images = [f"![{item.TITLE}]({file})" for file in (pictures or {}).get(name, [])]
+        parts.append("\n\n".join([f"## {item.TITLE}", item.tables(found), *images]))
+    return "\n\n".join(parts)
+
+
+def summary(result: dict[str, Any]) -> str:
+    """What README.md shows: the short form of every item that has one."""
+    return "\n\n".join(item.short(found) for item, found in present(result) if hasattr(item, "short"))
+
+
+def embed(result: dict[str, Any]) -> None:
+    """Plots and tables into benchmarks/figures, the summary between the two markers of README.md."""
+    pictures = {
+        item.__name__.rpartition(".")[2]: item.draw(found, FIGURES) for item, found in present(result)
+    }
+    text = f"# fastnn beside its peers\n\nWritten by `python benchmarks/peers/run.py --embed`.\n\n{everything(result, pictures)}\n"
+    (FIGURES / "results.md").write_text(text)
+    (FIGURES / "results.json").write_text(json.dumps(without_samples(result), separators=(",", ":")) + "\n")
+    readme = ROOT / "README.md"
+    readme.write_text(between_markers(readme.read_text(), summary(result)))
+
+
+def without_samples(thing: Any) -> Any:
+    """A copy without the single samples."""
+    if isinstance(thing, dict):
+        return {key: without_samples(value) for key, value in thing.items() if key not in SAMPLES}
+    if isinstance(thing, list):
+        return [without_samples(value) for value in thing]
+    return float(f"{thing:.4g}") if isinstance(thing, float) else thing
+
+
+def between_markers(text: str, new: str) -> str:
+    """`text` with `new` between the two markers."""
     if text.count(START) != 1 or text.count(END) != 1:
-        raise SystemExit(f"{readme.name} needs one {START} and one {END}")
+        raise SystemExit(f"README.md needs one {START} and one {END}")
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{START}\n{table(result)}\n{END}{after}")
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+    return f"{before}{START}\n{new}\n{END}{after}"
 
 
 if __name__ == "__main__":
     stored = json.loads(Path(sys.argv[1]).read_text())
-    print(table(stored))
+    print(everything(stored))
     if "--embed" in sys.argv[2:]:
-        embed(stored, Path(__file__).resolve().parents[2] / "README.md")
+        embed(stored)

@@ -1,7 +1,11 @@
 """One library in its own process: reads a JSON command a line, answers with a JSON line.
 
-Commands: {"do": "prepare", "case": "2-8-2", "optimizer": "sgd", "seconds": 0.1, "threads": 1} compiles, warms up and
-chooses how many epochs make a sample; {"do": "sample"} measures once. Standard output carries answers only.
+    {"do": "prepare", "case": {...}, "optimizer": "sgd", "theta": "file.npy"}
+                                           compiles, warms up, writes the weights after a few epochs
+    {"do": "calibrate", "seconds": 0.1}    chooses how many epochs make a sample
+    {"do": "sample"}                       measures once
+
+Standard output carries answers only; an error of the library comes back as {"error": ...}.
 """
 
 from __future__ import annotations
@@ -14,60 +18,77 @@ import time
 from typing import Any
 
 
-def measure(adapter: Any, epochs: int) -> tuple[float, float]:
+def measure(trainer: Any, epochs: int) -> tuple[float, float]:
     """(wall, CPU) seconds of `epochs` epochs from the initial weights."""
-    adapter.reset()
+    trainer.reset()
     cpu, wall = time.process_time(), time.perf_counter()
-    adapter.run(epochs)
+    trainer.run(epochs)
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 class Worker:
-    def __init__(self, library: str) -> None:
-        self.module = importlib.import_module(f"{library}_adapter")
+    def __init__(self, library: str, threads: int | None) -> None:
+        self.module = importlib.import_module(f"adapters.{library}_adapter")
+        self.threads = threads
+        self.fixed_cost = self.module.FIXED_COST
 
-    def prepare(self, case: str, optimizer: str, seconds: float, threads: int) -> dict[str, Any]:
-        from cases import CASES
+    def prepare(self, case: dict[str, Any], optimizer: str, theta: str) -> dict[str, Any]:
+        import numpy as np
+        from cases import Case
 
-        self.case = next(c for c in CASES if c.name == case)
-        begin = time.perf_counter()
-        self.adapter = self.module.Adapter(self.case, optimizer, threads)
-        self.adapter.run(1)
-        first = time.perf_counter() - begin
-        measure(self.adapter, 1)
-        theta = self.adapter.theta()  # after one epoch: equal in all libraries when they do the same work
-        fixed, _ = measure(self.adapter, 1)
-        more, _ = measure(self.adapter, 5)
-        self.epochs = max(2, round(seconds / max((more - fixed) / 4, 1e-6)))
-        measure(self.adapter, self.epochs)
-        return {"epochs": self.epochs, "first_seconds": first, "theta": theta.tolist()}
+        self.case = Case(**{**case, "sizes": tuple(case["sizes"])})
+        self.trainer: Any = None  # the one before gives its memory back first
+        self.trainer = self.module.Trainer(self.case, optimizer, self.threads)
+        self.trainer.run(1)
+        measure(self.trainer, self.case.check)
+        weights = self.trainer.theta()  # equal in all libraries when they do the same work
+        if weights is not None:
+            np.save(theta, weights)
+        return {"note": self.trainer.note}
+
+    def calibrate(self, seconds: float) -> dict[str, Any]:
+        few, _ = measure(self.trainer, 1)
+        self.epochs = 1
+        if few < seconds:
+            k = 1 + max(2, min(20, int(seconds / few)))
+            many, _ = measure(self.trainer, k)
+            self.epochs = max(1, round(seconds / max((many - few) / (k - 1), 1e-6)))
+            measure(self.trainer, self.epochs)
+        if self.fixed_cost:
+            self.epochs = max(3, self.epochs)  # or the difference of two times would be mostly noise
+        return {"epochs": self.epochs}
 
     def sample(self) -> dict[str, Any]:
-        if self.module.FIXED_COST:
-            wall_1, cpu_1 = measure(self.adapter, 1)
-            wall, cpu = measure(self.adapter, 1 + self.epochs)
+        if self.fixed_cost:
+            wall_1, cpu_1 = measure(self.trainer, 1)
+            wall, cpu = measure(self.trainer, 1 + self.epochs)
             wall, cpu = wall - wall_1, cpu - cpu_1
         else:
-            wall, cpu = measure(self.adapter, self.epochs)
+            wall, cpu = measure(self.trainer, self.epochs)
         steps = self.epochs * self.case.steps
         return {"wall_us": 1e6 * wall / steps, "cpu_us": 1e6 * cpu / steps}
 
 
-def main(library: str, cpus: list[int]) -> None:
+def main(library: str, threads: int | None, cpus: list[int]) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints goes to standard error
     if cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)  # before the import: thread pools size themselves by it
     try:
-        worker = Worker(library)
+        worker = Worker(library, threads)
     except ImportError as error:
         print(json.dumps({"absent": str(error)}), file=answers)
         return
     print(json.dumps({"version": worker.module.VERSION}), file=answers)
     for line in sys.stdin:
         command = json.loads(line)
-        print(json.dumps(getattr(worker, command.pop("do"))(**command)), file=answers)
+        try:
+            answer = getattr(worker, command.pop("do"))(**command)
+        except Exception as error:  # noqa: BLE001  (the others go on; the table says why)
+            text = str(error).strip() or type(error).__name__
+            answer = {"error": f"{type(error).__name__}: {text.splitlines()[0][:200]}"}
+        print(json.dumps(answer), file=answers)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    main(sys.argv[1], *json.loads(sys.argv[2]))

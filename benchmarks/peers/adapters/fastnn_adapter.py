@@ -1,4 +1,4 @@
-"""One training step in fastnn, through the public `fit`.
+"""fastnn, through the public `fit`, `net(x)` and `predict`.
 
 A call of `fit` has a fixed cost (checks, plan, history), which the measurement takes out by comparing two numbers of
 epochs; what an epoch costs beside its steps (a history row, the return to Python) stays in.
@@ -7,7 +7,7 @@ epochs; what an epoch costs beside its steps (a history row, the return to Pytho
 from __future__ import annotations
 
 import numpy as np
-from cases import EPSILON, ETA, Case, data, flat, weights
+from cases import SETTINGS, Case, data, flat, weights
 
 import fastnn as fnn
 
@@ -15,25 +15,32 @@ VERSION = fnn.__version__
 FIXED_COST = True
 
 
-class Adapter:
-    def __init__(self, case: Case, optimizer: str, threads: int) -> None:
-        layers = [fnn.Dense(n, "relu") for n in case.sizes[1:-1]]
-        self.net = fnn.Network(case.sizes[0], [*layers, fnn.Dense(case.sizes[-1])], seed=0)
+def network(sizes: tuple[int, ...], hidden: str = "relu") -> fnn.Network:
+    layers = [fnn.Dense(n, hidden) for n in sizes[1:-1]]
+    net = fnn.Network(sizes[0], [*layers, fnn.Dense(sizes[-1])], seed=0)
+    net.theta = flat(weights(sizes))
+    return net
+
+
+class Trainer:
+    """`threads` None: as many as fastnn finds worth while."""
+
+    note = ""
+
+    def __init__(self, case: Case, optimizer: str, threads: int | None) -> None:
+        self.net = network(case.sizes, case.hidden)
         self.X, self.y = data(case)
-        self.start = flat(weights(case))
-        settings = {"eta": ETA} if optimizer == "sgd" else {"eta": ETA, "epsilon": EPSILON}
         self.settings = {
-            "loss": "cross_entropy",
-            "optimizer": fnn.registry.get("optimizer", optimizer, **settings),
+            "loss": case.loss,
+            "optimizer": fnn.registry.get("optimizer", optimizer, **SETTINGS[optimizer]),
             "batch_size": case.batch,
             "shuffle": False,
             "threads": threads,
             "verbose": False,
         }
-        self.reset()
+        self.start = self.net.theta.copy()
 
     def reset(self) -> None:
-        assert self.net.theta.size == self.start.size
         self.net.theta[:] = self.start
 
     def run(self, epochs: int) -> None:

@@ -1,0 +1,37 @@
+"""Markdown: tables, figures with three digits, and the line that says where they come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from library import TITLES
+
+
+def table(head: list[str], lines: Iterable[list[str]], left: int = 1) -> str:
+    """A Markdown table whose first `left` columns are words."""
+    rule = ["---"] * left + ["---:"] * (len(head) - left)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *lines])
+
+
+def digits(value: float | None) -> str:
+    """Three digits: 1.43, 10.5, 398; a dash where there is no figure."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:,.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
+
+
+def seconds(value: float | None) -> str:
+    return digits(value)
+
+
+def source(result: Mapping[str, Any], item: int) -> str:
+    """Machine, versions, commit, date and command of one item's result."""
+    about = result["about"]
+    versions = ", ".join(f"{TITLES.get(name, name)} {v}" for name, v in result.get("versions", {}).items())
+    gone = "".join(f" {TITLES.get(name, name)} is absent: {why}." for name, why in result["absent"].items())
+    return (
+        f"{about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}; {versions};"
+        f" commit {about['commit']}, {about['date']}; `python benchmarks/peers/run.py --items {item}`.{gone}"
+    )
