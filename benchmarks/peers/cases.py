@@ -108,3 +108,20 @@ def weights(sizes: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
 def flat(layers: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """All weights of `layers` in one vector, for comparing libraries."""
     return np.concatenate([np.ravel(part) for layer in layers for part in layer])
+
+
+def samples(sizes: tuple[int, ...], batch: int) -> np.ndarray:
+    """x (batch, n_in) float32 to predict for."""
+    return np.random.default_rng(2).standard_normal((batch, sizes[0]), dtype=np.float32)
+
+
+def exact(sizes: tuple[int, ...], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs in float64, and the probabilities that softmax makes of them."""
+    a = x.astype(np.float64)
+    layers = weights(sizes)
+    for k, (W, b) in enumerate(layers):
+        a = a @ W.T + b
+        if k < len(layers) - 1:
+            a = np.maximum(a, 0)
+    e = np.exp(a - a.max(axis=1, keepdims=True))
+    return a, e / e.sum(axis=1, keepdims=True)

@@ -4,6 +4,10 @@
                                            compiles, warms up, writes the weights after a few epochs
     {"do": "calibrate", "seconds": 0.1}    chooses how many epochs make a sample
     {"do": "sample"}                       measures once
+    {"do": "predictors", "sizes": [8, 32, 32, 2], "batch": 1}
+                                           makes the ways to ask for outputs, and checks their answers
+    {"do": "latencies", "name": "net(x)", "seconds": 0.1}
+                                           times single calls
 
 Standard output carries answers only; an error of the library comes back as {"error": ...}.
 """
@@ -31,13 +35,14 @@ class Worker:
         self.module = importlib.import_module(f"adapters.{library}_adapter")
         self.threads = threads
         self.fixed_cost = self.module.FIXED_COST
+        self.trainer: Any = None
 
     def prepare(self, case: dict[str, Any], optimizer: str, theta: str) -> dict[str, Any]:
         import numpy as np
         from cases import Case
 
         self.case = Case(**{**case, "sizes": tuple(case["sizes"])})
-        self.trainer: Any = None  # the one before gives its memory back first
+        self.trainer = None  # the one before gives its memory back first
         self.trainer = self.module.Trainer(self.case, optimizer, self.threads)
         self.trainer.run(1)
         measure(self.trainer, self.case.check)
@@ -67,6 +72,36 @@ class Worker:
             wall, cpu = measure(self.trainer, self.epochs)
         steps = self.epochs * self.case.steps
         return {"wall_us": 1e6 * wall / steps, "cpu_us": 1e6 * cpu / steps}
+
+    def predictors(self, sizes: list[int], batch: int) -> dict[str, Any]:
+        """Ways to ask for outputs, and how far each one's answer is from the exact one."""
+        import numpy as np
+        from cases import exact, samples
+
+        x = samples(tuple(sizes), batch)
+        self.calls = self.module.predictors(tuple(sizes), x)
+        outputs, probabilities = exact(tuple(sizes), x)
+        apart = {}
+        for name, call in self.calls.items():
+            answer = call()
+            found = np.asarray(answer.numpy() if hasattr(answer, "numpy") else answer)
+            rows = found.reshape(len(x), -1)
+            apart[name] = min(float(np.abs(rows - right).max()) for right in (outputs, probabilities))
+        return {"apart": apart}
+
+    def latencies(self, name: str, seconds: float) -> dict[str, Any]:
+        """Nanoseconds of single calls, for about `seconds`."""
+        call, clock = self.calls[name], time.perf_counter_ns
+        begin = clock()
+        for _ in range(5):
+            call()
+        count = int(min(max(seconds * 5e9 / (clock() - begin), 20), 5000))
+        taken = [0] * count
+        for k in range(count):
+            begin = clock()
+            call()
+            taken[k] = clock() - begin
+        return {"ns": taken}
 
 
 def main(library: str, threads: int | None, cpus: list[int]) -> None:

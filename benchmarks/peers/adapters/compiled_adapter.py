@@ -6,13 +6,15 @@ Compiling only network and loss, with autograd and the fused optimizer beside th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from cases import SETTINGS, Case, data, flat, weights
 
-from adapters.pytorch_adapter import FIXED_COST, VERSION
+from adapters.pytorch_adapter import FIXED_COST, VERSION, network
 
-__all__ = ["FIXED_COST", "VERSION", "Trainer"]
+__all__ = ["FIXED_COST", "VERSION", "Trainer", "predictors"]
 
 
 def gradient(layers, x, y, hidden, loss):
@@ -94,3 +96,15 @@ class Trainer:
 
     def theta(self) -> np.ndarray:
         return np.concatenate([w.numpy().ravel() for layer in self.layers for w in layer])
+
+
+def predictors(sizes: tuple[int, ...], x: np.ndarray) -> dict[str, Callable[[], torch.Tensor]]:
+    torch._dynamo.reset()
+    net, rows = torch.compile(network(sizes).eval(), fullgraph=True, dynamic=False), torch.from_numpy(x)
+
+    @torch.inference_mode()
+    def call() -> torch.Tensor:
+        return net(rows)
+
+    call()
+    return {"torch.compile": call}

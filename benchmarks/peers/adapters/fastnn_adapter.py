@@ -6,6 +6,8 @@ epochs; what an epoch costs beside its steps (a history row, the return to Pytho
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from cases import SETTINGS, Case, data, flat, weights
 
@@ -48,3 +50,9 @@ class Trainer:
 
     def theta(self) -> np.ndarray:
         return np.array(self.net.theta)
+
+
+def predictors(sizes: tuple[int, ...], x: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
+    net = network(sizes)
+    net.loss = fnn.registry.get("loss", "cross_entropy")
+    return {"net(x)": lambda: net(x), "net.predict(x)": lambda: net.predict(x)}

@@ -7,6 +7,7 @@ measurement: no data loader, no gather.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -77,3 +78,20 @@ class Trainer:
 
     def theta(self) -> np.ndarray:
         return np.concatenate([p.detach().numpy().ravel() for p in self.net.parameters()])
+
+
+def predictors(sizes: tuple[int, ...], x: np.ndarray) -> dict[str, Callable[[], torch.Tensor]]:
+    net, rows = network(sizes).eval(), torch.from_numpy(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        script = torch.jit.freeze(torch.jit.trace(net, rows))
+
+    @torch.inference_mode()
+    def eager() -> torch.Tensor:
+        return net(rows)
+
+    @torch.inference_mode()
+    def scripted() -> torch.Tensor:
+        return script(rows)
+
+    return {"eager": eager, "TorchScript": scripted}

@@ -7,7 +7,7 @@ from typing import Any
 
 from library import TITLES
 
-from plots.style import COLOURS, MARKERS, caption, plt, save
+from plots.style import COLOURS, MARKERS, caption, log_axis, plt, save
 
 
 def draw(result: dict[str, Any], folder: Path) -> list[str]:
@@ -27,8 +27,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[str]:
                 style = {"color": COLOURS[name], "marker": MARKERS[name], "label": TITLES[name]}
                 ax.scatter(x, y, s=34, zorder=4 if name == "fastnn" else 3, **style)
         ax.axvline(1, color=COLOURS["fastnn"], linewidth=1)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+        log_axis(ax.xaxis, "x")
         ax.set_title(title)
         ax.set_xlabel("time of a step over fastnn's")
     labels = [f"{row['case']}, batch {row['batch']:,}, {row['optimizer']}" for row in rows]

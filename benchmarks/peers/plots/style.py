@@ -9,6 +9,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib import ticker
 
 COLOURS = {
     "fastnn": "#D55E00",
@@ -48,7 +49,7 @@ plt.rcParams.update(
 def save(figure: Any, folder: Path, name: str) -> str:
     """Write the picture and give its file name."""
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png", dpi=130)
+    figure.savefig(folder / f"{name}.png", dpi=110)
     plt.close(figure)
     return f"{name}.png"
 
@@ -56,3 +57,13 @@ def save(figure: Any, folder: Path, name: str) -> str:
 def caption(result: dict[str, Any]) -> str:
     about = result["about"]
     return f"{about['cpu']}, {about['cores']} cores, {about['date']}"
+
+
+def log_axis(axis: Any, suffix: str = "") -> None:
+    """Logarithmic, with 1, 2, 5, 10, ... written out."""
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=12))
+    axis.set_minor_locator(ticker.NullLocator())
+    axis.set_major_formatter(
+        lambda value, _: f"{value:,g}{suffix}" if value < 1e5 else f"{value:.0e}{suffix}"
+    )
