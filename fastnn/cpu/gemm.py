@@ -23,10 +23,10 @@ DEPTH = 128
 """Depth of a packed panel: 128 x 32 float32 are 16 KiB, in L1 beside the rows they come from (256: 15 % slower)."""
 DIRECT_DEPTH = 512
 """Depth taken at once where B is read where it lies."""
-PACKED_DEPTH = 192
-"""Depth of a block where A is packed as well."""
+PACKED_DEPTH = 256
+"""Depth of a block where A is packed as well: 192 is 3 % slower, and would cut the gradients of a batch of 256 in two."""
 ROWS = 420
-"""Rows of one packed block of A: 420 x 192 float32 are 315 KiB of L2."""
+"""Rows of one packed block of A: 420 x 256 float32 are 420 KiB of L2."""
 _PANEL_DEPTH = max(DEPTH, PACKED_DEPTH)
 
 _H0, _H1, _H2, _H3, _H4 = (14, 8, 4, 2, 1) if register_count() == 32 else (6, 4, 3, 2, 1)

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from fastnn.cpu.vector import IR_TYPE, lanes
 
-__all__ = ["copy_lanes", "make_tile", "transpose_block", "transpose_full_block"]
+__all__ = ["copy_lanes", "make_tile", "transpose_block", "transpose_exact_block", "transpose_full_block"]
 
 _INT32, _INT64, _BIT = ir.IntType(32), ir.IntType(64), ir.IntType(1)
 _SUFFIX = {"float32": "f32", "float64": "f64"}
@@ -206,6 +206,29 @@ def transpose_block(typing_context, dtype, S, s_row, rows, columns, D, d_row):  
             taken.append(vec.masked_load(vec.at(S, builder.mul(s_row, _INT64(j))), mask))
         for k, column in enumerate(vec.transpose(taken)):
             vec.store(column, vec.at(D, builder.mul(d_row, _INT64(k))))
+        return context.get_dummy_value()
+
+    return types.void(dtype, *[types.int64] * 6), codegen
+
+
+@intrinsic
+def transpose_exact_block(typing_context, dtype, S, s_row, rows, columns, D, d_row):  # type: ignore[no-untyped-def]
+    """`transpose_block` that writes columns x rows of D and nothing beyond."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        S, s_row, rows, columns, D, d_row = arguments[1:]
+        vec = _Vectors(builder, str(dtype.dtype))
+
+        def mask(number: int, of: Any, width: Any) -> Any:
+            present = builder.icmp_signed("<", _INT64(number), of)
+            return vec.mask(builder.select(present, width, _INT64(0)), 0)
+
+        taken = [
+            vec.masked_load(vec.at(S, builder.mul(s_row, _INT64(j))), mask(j, rows, columns))
+            for j in range(vec.width)
+        ]
+        for k, column in enumerate(vec.transpose(taken)):
+            vec.masked_store(column, vec.at(D, builder.mul(d_row, _INT64(k))), mask(k, columns, rows))
         return context.get_dummy_value()
 
     return types.void(dtype, *[types.int64] * 6), codegen

@@ -9,6 +9,7 @@ settings as bits of float64. `run` is the address of what the running loop knows
 from __future__ import annotations
 
 from fastnn.compile import Unit
+from fastnn.cpu.lanes import lane_functions, lane_loop
 from fastnn.ops.kernel import Kernel
 from fastnn.ops.text import definitions
 
@@ -28,7 +29,8 @@ from numba import cfunc, njit
 
 from fastnn import numerics
 from fastnn.cpu.share import share
-from fastnn.cpu.vector import pointer, real_from_bits, view
+from fastnn.cpu.transpose import transpose
+from fastnn.cpu.vector import LANES, lane_array, pointer, real_from_bits, size_of, view
 from fastnn.numerics import {dtype} as math
 
 real = np.{dtype}
@@ -50,13 +52,15 @@ ELEMENT_TYPES = {"": "real", "i": "np.int64", "d": "np.float64"}
 def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, ...]) -> Unit:
     """The unit that loops over the body. `same`: operands that lie where the result lies (so that the compiler knows, and vectorises)."""
     texts = [HEADER.format(dtype=dtype), *definitions(kernel, accumulate, FUNCTION)]
-    texts.append(_loop(kernel, same))
+    lanes = lane_functions(kernel, [t.removeprefix(f"\n{FUNCTION}\n") for t in texts if FUNCTION in t])
+    texts += [f"\n{FUNCTION}\n{text}" for text in lanes]
+    texts.append(_loop(kernel, same, bool(lanes)))
     variant = ("" if accumulate or not kernel.accumulates else "_set") + ("_same" if same else "")
     name = f"{kernel.name.replace('.', '_')}{variant}_{dtype}"
     return Unit(name, "\n".join(texts))
 
 
-def _loop(kernel: Kernel, same: tuple[int, ...]) -> str:
+def _loop(kernel: Kernel, same: tuple[int, ...], lanes: bool) -> str:
     """The loop; its own names start with an underscore, for the body's arguments may be called anything."""
     lines = [
         f"\n@cfunc('void(int64, int64, int64, int64)', _nrt=False, {OPTIONS})",
@@ -87,8 +91,10 @@ def _loop(kernel: Kernel, same: tuple[int, ...]) -> str:
         for name, text in RUN_VALUES.items()
         if name in arguments and name not in kernel.reals
     ]
+    lines.append("    _low, _high = share(_w[0], _t, _team)")
+    if lanes:
+        lines += lane_loop(kernel)
     lines += [
-        "    _low, _high = share(_w[0], _t, _team)",
         "    for _i in range(_low * _w[1], _high * _w[1]):",
         f"        body(_i, {', '.join(arguments)})",
     ]

@@ -106,6 +106,31 @@ def view(typing_context: Any, address: Any, dtype: Any, shape: Any) -> Any:
     return array_type(types.int64, dtype, shape), codegen
 
 
+LANES = 64
+"""Samples that a function of a row handles at once: enough for the widest registers, several times over."""
+
+
+@intrinsic
+def lane_array(typing_context: Any, dtype: Any) -> Any:
+    """LANES numbers of this dtype on the stack, as an array."""
+    array_type = types.Array(dtype.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        element = context.get_data_type(array_type.dtype)
+        place = cgutils.alloca_once(builder, ir.ArrayType(element, LANES))
+        array = context.make_array(array_type)(context, builder)
+        itemsize = context.get_abi_sizeof(element)
+        array.data = builder.bitcast(place, array.data.type)
+        array.shape = cgutils.pack_array(builder, [_INT64(LANES)])
+        array.strides = cgutils.pack_array(builder, [_INT64(itemsize)])
+        array.itemsize, array.nitems = _INT64(itemsize), _INT64(LANES)
+        for nobody in ("meminfo", "parent"):
+            setattr(array, nobody, getattr(array, nobody).type(None))
+        return array._getvalue()
+
+    return array_type(dtype), codegen
+
+
 @intrinsic
 def atomic_add(typing_context: Any, address: Any, value: Any) -> Any:
     """Add to the int64 at `address` as one step; gives what was there before."""

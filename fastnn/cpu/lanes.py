@@ -1,0 +1,74 @@
+"""Losses and activations of rows on the CPU: 64 samples at once, each in a lane of its own (fastnn/compile/lanes.py says why)."""
+
+from __future__ import annotations
+
+from fastnn.compile.lanes import Refused, in_lanes
+from fastnn.cpu.gemm import PACKED_DEPTH, ROWS
+from fastnn.ops.kernel import Kernel
+
+__all__ = ["lane_functions", "lane_loop"]
+
+FEWEST = 16
+"""Samples of a thread's share for which lanes pay."""
+WORKSPACE = ROWS * PACKED_DEPTH
+"""Numbers that fit into a thread's workspace, for all arrays of a kernel together."""
+
+
+def lane_functions(kernel: Kernel, texts: list[str]) -> list[str]:
+    """The kernel's functions (`texts`: as they are) for many samples at once; none where they run one at a time."""
+    specs = set(kernel.arrays.values())
+    if not kernel.by_row or not kernel.functions or not specs <= {"2", "1", "i1"}:
+        return []
+    rows = [name for name, spec in kernel.arrays.items() if spec == "2"]
+    numbers = [name for name, spec in kernel.arrays.items() if spec != "2"]
+    try:
+        return in_lanes(texts, rows, numbers)
+    except Refused:
+        return []
+
+
+def _words(kernel: Kernel) -> dict[str, int]:
+    """Where the address of each array stands among the words."""
+    places, place = {}, 2
+    for name, spec in kernel.arrays.items():
+        places[name] = place
+        place += 1 + (0 if spec[-1] == "*" else int(spec[-1]))
+    return places
+
+
+def lane_loop(kernel: Kernel) -> list[str]:
+    """Blocks of samples, their rows transposed into the workspace, run, and transposed back."""
+    rows = [name for name, spec in kernel.arrays.items() if spec == "2"]
+    written = list(kernel.arrays)[: 1 + kernel.extra_results]
+    room = min(WORKSPACE // len(rows), 16384)
+    lines = [
+        f"    _longest = max({', '.join(f'{name}.shape[1]' for name in rows)}, 1)",
+        f"    if _longest <= {room} // 8 and _high - _low >= {FEWEST}:",
+        f"        _most = min(LANES, {room} // _longest)",
+        "        _scratch = pointer(_run, np.int64)[4]",
+    ]
+    for place, name in enumerate(rows):
+        lines += [
+            f"        _at_{name} = _scratch + {place * room} * size_of(real)",
+            f"        _{name} = view(_at_{name}, real, ({name}.shape[1], _most))",
+        ]
+    lines += [
+        "        for _i in range(_low, _high, _most):",
+        "            _lanes = min(_most, _high - _i)",
+    ]
+    there = "real, _w[{word}] + _i * {name}.shape[1] * size_of(real), {name}.shape[1], _lanes, {name}.shape[1], _at_{name}, _most"
+    back = "real, _at_{name}, _most, {name}.shape[1], _lanes, _w[{word}] + _i * {name}.shape[1] * size_of(real), {name}.shape[1]"
+    words = _words(kernel)
+    for name in rows:
+        if name not in written:
+            lines.append(f"            transpose({there.format(name=name, word=words[name])})")
+    passed = []
+    for name in kernel.arguments():
+        spec = kernel.arrays.get(name)
+        passed.append(f"_{name}" if spec == "2" else f"{name}[_i:_i + _lanes]" if spec is not None else name)
+    lines.append(f"            body_lanes({', '.join(passed)}, _lanes)")
+    for name in rows:
+        if name in written:
+            lines.append(f"            transpose({back.format(name=name, word=words[name])})")
+    lines.append("        return")
+    return lines
