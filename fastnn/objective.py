@@ -110,9 +110,9 @@ class Objective:
             self._machine("hvp" if need == "hessian" else need)
 
     def close(self) -> None:
-        """Let the threads go, if there are any."""
-        for machine in self._machines.values():
-            machine.close()
+        """Give back the memory of the plans; who asks again gets new ones."""
+        with self._lock:
+            self._machines.clear()
 
     def _run(self, mode: str, theta: ArrayLike) -> Machine:
         self._theta[:] = self._flat(theta, "theta")

@@ -94,7 +94,7 @@ class Passes:
             machine.bind("theta", self._theta)
             self._machines[key] = machine
             if len(self._machines) > KEPT:
-                self._machines.popitem(last=False)[1].close()
+                self._machines.popitem(last=False)
         else:
             self._machines.move_to_end(key)
         return machine

@@ -148,7 +148,8 @@ class RuleTrainer:
             array[:] = tensors[name]
 
     def close(self) -> None:
-        self.machine.close()
+        """Give back the memory of the plans."""
+        del self.machine
 
 
 class SolverTrainer:

@@ -15,6 +15,7 @@ from fastnn.contracts import Rule
 from fastnn.cpu.ask import ask_unit
 from fastnn.cpu.program import Program
 from fastnn.cpu.runner import runner
+from fastnn.cpu.team import team_unit
 from fastnn.errors import CapabilityError
 from fastnn.network import Network
 from fastnn.ops import LossOp
@@ -46,6 +47,7 @@ def warmup(dtypes: Iterable[str] = ("float32",), progress: Callable[[str, float]
     listeners.append(heard)
     try:
         runner()
+        team_unit().load()
         for dtype in dtypes:
             ask_unit(dtype).load()
             for plan in _plans(dtype):

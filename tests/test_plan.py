@@ -130,7 +130,6 @@ def test_threads_do_not_change_a_bit(net):
                 machine.total[0] = 0
                 machine.run()
                 results.append(b"".join(array.tobytes() for array in (*out.values(), machine.total)))
-            machine.close()
         assert len(set(results)) == 1, str(plan)
 
 

@@ -1,14 +1,13 @@
 """The number of threads changes nothing but the time; fits and predictions of several Python threads and forked children don't disturb each
-other; threads leave when they are not needed."""
+other."""
 
 import _thread
-import gc
+import multiprocessing
 import os
 import random
 import signal
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from cases import GRAPHS, chain, inception, labels, rows
 
 import fastnn as fnn
 from fastnn.cpu import core_count, resolve_threads
-from fastnn.cpu.team import Team
 from fastnn.registry import registry
 
 TEAMS = (1, 2, 3, 5)
@@ -160,6 +158,19 @@ def in_forked_child(work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def fit_in_a_worker(threads):
+    return trained(chain(dtype="float32"), threads)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fits_in_forked_workers_of_a_pool_after_a_fit_in_the_parent():
+    expected = fit_in_a_worker(2)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map_async(fit_in_a_worker, [1, 2, 3, 2]).get(60) == [expected] * 4
+    assert fit_in_a_worker(2) == expected
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_fits_and_predicts_with_a_team_of_its_own():
@@ -175,46 +186,6 @@ def test_a_forked_child_fits_and_predicts_with_a_team_of_its_own():
 
     assert in_forked_child(work) == 0
     assert (net(X, threads=2) == out).all()
-
-
-def test_threads_leave_with_their_network():
-    gc.collect()
-    before = threading.active_count()
-    for _ in range(3):
-        net = chain()
-        net(rows(net, 10), threads=3)
-        net.objective(rows(net, 10), labels(10), loss="cross_entropy", threads=3).value(net.theta)
-        trained(net, 3)
-        del net
-    gc.collect()
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
-
-
-def test_threads_leave_after_a_fit_that_fails():
-    before = threading.active_count()
-
-    def fail(run, row):
-        raise RuntimeError("on purpose")
-
-    with pytest.raises(RuntimeError, match="on purpose"):
-        trained(chain(), 3, callbacks=fnn.LambdaCallback(on_epoch_end=fail))
-    assert threading.active_count() == before
-
-
-def test_a_team_hands_on_what_goes_wrong_in_one_of_its_threads():
-    def work(t):
-        if t == 1:
-            raise ValueError("thread 1")
-
-    with Team(3) as team:
-        with pytest.raises(ValueError, match="thread 1"):
-            team.run(work)
-        done = []
-        team.run(done.append)  # and goes on working
-        assert sorted(done) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -235,26 +206,6 @@ def test_a_team_stops_together_where_there_is_nothing_to_learn():
     for _ in range(50):
         with pytest.raises(fnn.DivergedError):
             net.fit(X, 0 * X, loss="squared_error", batch_size=10, threads=2, verbose=False)
-
-
-def test_ctrl_c_waits_until_the_whole_team_is_done():
-    """Raised between waking the team and entering compiled code, it left the others at the barrier for ever."""
-    meeting, done = threading.Barrier(3), []
-
-    def work(t):
-        if t == 1:
-            _thread.interrupt_main()
-        meeting.wait(timeout=30)
-        time.sleep(0.05)
-        done.append(t)
-
-    with Team(3) as team:
-        for _ in range(5):
-            done.clear()
-            with pytest.raises(KeyboardInterrupt):
-                team.run(work)
-            assert sorted(done) == [0, 1, 2]
-        team.run(done.append)
 
 
 def test_ctrl_c_at_any_moment_leaves_a_network_that_works():

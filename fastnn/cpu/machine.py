@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import time
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.cpu.crew import MOST_WORKERS
 from fastnn.cpu.gemm import scratch_size
+from fastnn.cpu.pace import Pace
 from fastnn.cpu.program import Program
 from fastnn.cpu.runner import FRAME, RUN_WORDS, runner
-from fastnn.cpu.team import Team, yield_address
+from fastnn.cpu.team import COUNTER_WORDS, core_count, the_team, yield_address
 from fastnn.errors import FastnnError
 from fastnn.memory import aligned_zeros
 from fastnn.plan import Plan
@@ -29,14 +32,14 @@ class Machine:
     """
 
     def __init__(self, plan: Plan, last: Plan | None = None, threads: int = 1) -> None:
-        self.plan, self.threads = plan, threads
+        self.plan, self.threads = plan, min(threads, MOST_WORKERS + 1)
         self.programs = [Program(p) for p in (plan, last) if p is not None]
         self._arena = aligned_zeros(max(p.plan.arena_bytes for p in self.programs), np.uint8)
         self._scratch_bytes = scratch_size(plan.dtype) * np.dtype(plan.dtype).itemsize
-        self._scratch = aligned_zeros(self._scratch_bytes * threads, np.uint8)
-        self._run = aligned_zeros(RUN_WORDS * threads, np.int64)
+        self._scratch = aligned_zeros(self._scratch_bytes * self.threads, np.uint8)
+        self._run = aligned_zeros(RUN_WORDS * self.threads, np.int64)
         self._zeros = aligned_zeros(max(p.zero_row for p in self.programs), plan.dtype)
-        self._counter = aligned_zeros(8, np.int64)
+        self._counter = aligned_zeros(COUNTER_WORDS, np.int64)
         self.total = np.zeros(1, np.float64)
         self.bad = np.zeros(1, np.int64)
         self._etas = np.zeros(1, np.float64)
@@ -52,7 +55,8 @@ class Machine:
         self._runner = runner()
         self.runner_address: int = ctypes.cast(self._runner, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
         self.frame_address: int = self._frame.ctypes.data
-        self._team: Team | None = None
+        self._pace = Pace(self.threads, core_count() if self.threads > 1 else 1)
+        self._counter_address: int = self._counter.ctypes.data
 
     def bind(self, name: str, array: Array) -> None:
         """External buffer `name` lies in `array`."""
@@ -88,10 +92,7 @@ class Machine:
 
     def run(self) -> None:
         """One pass."""
-        if self.threads == 1:
-            self._runner(self.frame_address, 0, 1)
-        else:
-            self._run_team()
+        self._paced(1)
 
     def run_steps(self, first: int, etas: NDArray[np.float64], step: int) -> int:
         """Steps `first`, first + 1, ... of an epoch, with one learning rate each; gives how many were finished.
@@ -99,37 +100,37 @@ class Machine:
         `step` numbers the first of them from the beginning of the fit. Stops before the update of a step whose loss is not finite.
         """
         self._etas = np.ascontiguousarray(etas, dtype=np.float64)
-        frame = self._frame
-        frame[_AT["first"]], frame[_AT["count"]], frame[_AT["step"]] = first, len(etas), step
-        frame[_AT["etas"]] = self._etas.ctypes.data
-        self.run()
-        return int(frame[_AT["done"]])
+        frame, count, done = self._frame, len(etas), 0
+        while done < count:
+            steps = count if self.threads == 1 else self._pace.steps(count - done)
+            frame[_AT["first"]], frame[_AT["count"]], frame[_AT["step"]] = first + done, steps, step + done
+            frame[_AT["etas"]] = self._etas.ctypes.data + 8 * done
+            self._paced(steps)
+            finished = int(frame[_AT["done"]])
+            done += finished
+            if finished < steps:
+                break
+        return done
+
+    def _paced(self, steps: int) -> None:
+        """Run what the frame says, by as many threads as pay off now."""
+        if self.threads == 1:
+            self._runner(self.frame_address, 0, 1)
+            return
+        pace, wall, cpu = self._pace, time.perf_counter(), time.process_time()
+        if pace.threads == 1:
+            self._runner(self.frame_address, 0, 1)
+        else:
+            the_team().run(self.runner_address, self.frame_address, pace.threads, self._counter_address)
+        pace.saw(steps, time.perf_counter() - wall, time.process_time() - cpu)
 
     def seed(self, seed: int) -> None:
         """The seed of everything random inside a step."""
         self._frame[_AT["seed"]] = np.uint64(seed % 2**64).astype(np.int64)
 
-    def close(self) -> None:
-        """Let the team's threads go."""
-        if self._team is not None:
-            self._team.close()
-            self._team = None
-
-    def __del__(self) -> None:
-        team = getattr(self, "_team", None)
-        if team is not None:
-            team.close(wait=False)
-
     def full_steps(self, n_samples: int) -> None:
         """How many steps of an epoch over n_samples are full batches; the next one takes the rest."""
         self._frame[_AT["full_steps"]] = n_samples // self.plan.batch
-
-    def _run_team(self) -> None:
-        if self._team is None or not self._team.here:
-            self._team = Team(self.threads)
-        self._counter[0] = 0
-        runner, frame, threads = self._runner, self.frame_address, self.threads
-        self._team.run(lambda t: runner(frame, t, threads))
 
     def _fill_frame(self) -> None:
         frame, last = self._frame, self.programs[-1]

@@ -1,29 +1,50 @@
 """A team of Python threads that run one compiled function together, each with its number, and meet at a spin barrier.
 
-No OpenMP and no TBB: nothing that a fork could break or that would compete with another pool. Between calls of some 50 ms the threads wait for
-work on a condition, and cost nothing while they wait.
+No OpenMP and no TBB: nothing that a fork could break or that would compete with another pool. A worker is a Python thread inside one compiled call for as long as it
+lives ([crew.py](crew.py)): it spins for some 100 us after a call, then sleeps and costs nothing.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable
+import time
 from functools import cache
-from queue import SimpleQueue
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from fastnn.compile import Unit
+from fastnn.cpu.crew import (
+    ACQUIRE,
+    ACQUIRE_TIMED,
+    CLOCK,
+    CORES,
+    FIRST_WORKER,
+    LINE,
+    MOST_WORKERS,
+    RELEASE,
+    YIELD,
+)
 from fastnn.cpu.vector import atomic_add, atomic_load, call_yield, pause
 from fastnn.errors import SettingError
+from fastnn.memory import aligned_zeros
 from fastnn.plan import Plan
 
-__all__ = ["Team", "core_count", "meet", "resolve_threads", "yield_address"]
+__all__ = [
+    "COUNTER_WORDS",
+    "Team",
+    "core_count",
+    "meet",
+    "resolve_threads",
+    "team_unit",
+    "the_team",
+    "yield_address",
+]
 
 SPINS = 4000
 """Turns of the waiting loop (some 40 us) before a thread offers its core to others at every further turn."""
@@ -82,128 +103,121 @@ def resolve_threads(threads: int | None, plan: Plan) -> int:
     return max(1, min(core_count(), int(nanoseconds / share)))
 
 
-class _Call:
-    """One run of a team: what to do, how far it is, and a queue that hears when it is over."""
+_INTEGERS = (ctypes.c_int64,) * 6
+_TEXT = """from numba import cfunc
 
-    def __init__(self, function: Callable[[int], None]) -> None:
-        self.function = function
-        self.sent = self.begun = self.done = False
-        self.failure: BaseException | None = None
-        self.news: SimpleQueue[None] = SimpleQueue()
+from fastnn.cpu.crew import team_call
+
+
+@cfunc("int64(int64, int64, int64, int64, int64, int64)", _nrt=False, error_model="numpy")
+def kernel(crew, lock, runner, frame, team, counter):
+    return team_call(crew, lock, runner, frame, team, counter)
+"""
+COUNTER_WORDS = 2 * LINE
+"""int64 words that a call needs for itself: the barrier's counter, and that of the workers that are done."""
+_START = 20e-6
+"""Seconds between two looks whether new threads have come."""
+
+
+def team_unit() -> Unit:
+    """The compiled side: see crew.py."""
+    return Unit("team", _TEXT)
+
+
+def _lock() -> int:
+    """One of Python's locks that compiled code can wait for; locked."""
+    allocate, acquire = ctypes.pythonapi.PyThread_allocate_lock, ctypes.pythonapi.PyThread_acquire_lock
+    allocate.restype, acquire.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_int)
+    lock = allocate()
+    if lock is None:
+        raise MemoryError("no lock for a thread")
+    acquire(lock, 1)
+    return int(lock)
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 class Team:
-    """`size` threads; `run(function)` calls function(t) in each, t from 0, and returns when all are done.
+    """Threads that wait for work, hired when a call needs them and kept; every fit and every network of the process calls the same ones.
 
-    The caller's thread takes no share, it only waits: Ctrl-C may raise in it between any two steps, and if one of the team never comes to
-    the barrier, the others wait there for ever. Whatever is raised while the team works is raised when the work is done.
+    A call's own thread takes share 0. Calls come in order: one whose threads do not fit the cores beside those at work waits for its turn, in place of
+    competing. (Two fits of two threads each took turns on two cores in the time that they take one after the other; side by side, threads wait at the barrier
+    for others that have no core.)
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._process = os.getpid()
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._work: Callable[[int], None] | None = None
-        self._round = 0
-        self._pending = 0
-        self._failure: BaseException | None = None
-        self._condition = threading.Condition()
-        self._threads: list[threading.Thread] = []
-        if size > 1:
-            targets = [(self._lead, ()), *((self._serve, (t,)) for t in range(1, size))]
-            self._threads = [
-                threading.Thread(target=target, args=arguments, name=f"fastnn-{t}", daemon=True)
-                for t, (target, arguments) in enumerate(targets)
-            ]
-        for thread in self._threads:
-            thread.start()
+    def __init__(self) -> None:
+        self._kernel: Any = ctypes.CFUNCTYPE(ctypes.c_int64, *_INTEGERS)(team_unit().load())
+        self._words = aligned_zeros(FIRST_WORKER + LINE * MOST_WORKERS, np.int64)
+        api = ctypes.pythonapi
+        for place, value in (
+            (CORES, core_count()),
+            (ACQUIRE, _address(api.PyThread_acquire_lock)),
+            (ACQUIRE_TIMED, _address(api.PyThread_acquire_lock_timed)),
+            (RELEASE, _address(api.PyThread_release_lock)),
+            (YIELD, yield_address()),
+            (CLOCK, _lock()),
+        ):
+            self._words[place] = value
+        self._at = self._words.ctypes.data
+        self._hiring = threading.Lock()
+        self.threads: list[threading.Thread] = []
 
-    def __enter__(self) -> Self:
-        return self
+    def run(self, runner: int, frame: int, team: int, counter: int) -> None:
+        """runner(frame, t, team) for every t from 0 on, addresses all; `counter` is that of COUNTER_WORDS words. Ctrl-C is heard when all are done."""
+        self._hire(team - 1)
+        while self._kernel(self._at, 0, runner, frame, team, counter):
+            if self._words[0] < len(self.threads):
+                time.sleep(_START)  # they are on their way
+            else:
+                self._hire(len(self.threads) + team - 1)  # the others are at work elsewhere
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def close(self) -> None:
+        """Let the threads go, but for those at work, and wait until they are gone."""
+        left = self._kernel(self._at, 0, 0, 0, 0, 0)
+        for thread in self.threads if not left else ():
+            thread.join(1.0)
 
-    def run(self, function: Callable[[int], None]) -> None:
-        """function(t) for every t; all of them must be able to go on without this thread's interpreter (nogil)."""
-        if self.size == 1:
-            function(0)
-            return
-        call = _Call(function)
-        interruption: BaseException | None = None
-        while True:  # until the team is done, whatever is raised here
-            try:
-                if not call.sent:  # twice does no harm: what has begun is not begun again
-                    self._calls.put(call)
-                    call.sent = True
-                while not call.done:
-                    call.news.get()
-                break
-            except BaseException as error:  # noqa: BLE001  (raised below)
-                interruption = error
-        if interruption is not None:
-            raise interruption
-        if call.failure is not None:
-            raise call.failure
+    def _hire(self, count: int) -> None:
+        if len(self.threads) < count:
+            with self._hiring:
+                while len(self.threads) < min(count, MOST_WORKERS):
+                    number = len(self.threads) + 1
+                    thread = threading.Thread(target=self._serve, name=f"fastnn-{number}", daemon=True)
+                    thread.start()
+                    self.threads.append(thread)
 
-    @property
-    def here(self) -> bool:
-        """Whether the threads live in this process: a forked child has none of its parent's."""
-        return self._process == os.getpid()
+    def _serve(self) -> None:
+        self._kernel(self._at, _lock(), 0, 0, 0, 0)
 
-    def close(self, wait: bool = True) -> None:
-        """Let the threads go, and wait until they are gone."""
-        if not self.here:
-            return
-        self._calls.put(None)
-        if wait:
-            for thread in self._threads:
-                thread.join()
-        self._threads = []
 
-    def _lead(self) -> None:
-        """Thread 0: hands calls to the others, one after the other, and does its own share."""
-        while (call := self._calls.get()) is not None:
-            if not call.begun:
-                call.begun = True
-                call.failure = self._together(call.function)
-                call.done = True
-                call.news.put(None)
-        self._announce(None)
+_team: Team | None = None
+_making = threading.Lock()
 
-    def _together(self, function: Callable[[int], None]) -> BaseException | None:
-        self._announce(function)
-        try:
-            function(0)
-        except BaseException as error:  # noqa: BLE001  (whatever it is, the caller's thread raises it)
-            self._failure = error
-        with self._condition:
-            while self._pending:
-                self._condition.wait()
-        failure, self._failure = self._failure, None
-        return failure
 
-    def _announce(self, work: Callable[[int], None] | None) -> None:
-        with self._condition:
-            self._work, self._pending = work, self.size - 1
-            self._round += 1
-            self._condition.notify_all()
+def the_team() -> Team:
+    """The team of this process."""
+    global _team
+    if _team is None:
+        with _making:
+            if _team is None:
+                _team = Team()
+    return _team
 
-    def _serve(self, t: int) -> None:
-        seen = 0
-        while True:
-            with self._condition:
-                while self._round == seen:
-                    self._condition.wait()
-                seen, work = self._round, self._work
-            if work is None:
-                return
-            try:
-                work(t)
-            except BaseException as error:  # noqa: BLE001  (whatever it is, the caller's thread raises it)
-                self._failure = error
-            with self._condition:
-                self._pending -= 1
-                self._condition.notify_all()
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads."""
+    global _team, _making
+    _team, _making = None, threading.Lock()
+
+
+@atexit.register
+def _leave() -> None:
+    """Before the memory of compiled code is given back: threads that wait are in it."""
+    if _team is not None:
+        _team.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -121,7 +121,6 @@ def check_plan(who: str, plan: Plan, given: dict[str, Array], threads: int = 1) 
     for name, array in {**given, **written}.items():
         machine.bind(name, array)
     machine.run()
-    machine.close()
     rel, abs = (1e-10, 1e-12) if plan.dtype == "float64" else (1e-3, 1e-4)
     for name, array in written.items():
         require_equal(
