@@ -45,9 +45,10 @@ FIRST_WORKER = 5 * LINE
 """Behind them the workers, a line each: state, lock, runner, frame, t, team, address of the counter of those that are done, state before it was taken."""
 
 SPINNING, ASLEEP, TAKEN, GO, LEAVE = 1, 2, 3, 4, 5
-PATIENCE = 10_000
+PATIENCE = 4000
 """Turns of the waiting loop (some 100 us) before a worker sleeps: calls that follow one another find it awake."""
 TURNS_OF_YIELD = 1000
+"""Turns (some 30 us) before a thread that waits offers its core: there may be fewer cores than threads, but a core that is given away is gone for milliseconds."""
 NAP = 100
 """Microseconds between two looks of a call whose turn has not come."""
 
