@@ -119,6 +119,14 @@ def test_what_differs_from_sample_to_sample_is_refused(statement, reason):
         in_lanes([BODY.format(statement)], ["out", "z"], [])
 
 
+def test_a_function_that_hands_on_what_gives_nothing():
+    """A configured copy of a plugin function is `return f_(..., its settings)`, also where f_ only writes."""
+    helper = "def fill_(z, out, level):\n    for j in range(len(z)):\n        out[j] = level * z[j]\n"
+    wrapper = "def fill(z, out):\n    return fill_(z, out, real(2.0))\n"
+    texts = in_lanes([helper, wrapper, BODY.format("fill(z[i], out[i])")], ["out", "z"], [])
+    assert "_result" not in "".join(texts)
+
+
 def test_the_text_of_a_sum():
     (text,) = in_lanes(
         [

@@ -95,8 +95,19 @@ class _Writer:
             self.write(tree, dict(zip(arguments, kinds, strict=True)), self._names[key])
         return self._names[key]
 
+    def gives(self, tree: ast.FunctionDef) -> bool:
+        """Whether it gives a number: `return f(z)` does where f does."""
+        for node in ast.walk(tree):
+            match node:
+                case ast.Return(value=ast.Call(func=ast.Name(id=name))) if name in self.functions:
+                    if self.gives(self.functions[name]):
+                        return True
+                case ast.Return(value=ast.expr()):
+                    return True
+        return False
+
     def write(self, tree: ast.FunctionDef, kinds: dict[str, Kind], name: str) -> None:
-        gives = any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(tree))
+        gives = self.gives(tree)
         function = _Function(self, tree, kinds)
         body = function.block(tree.body)
         local = [
@@ -251,16 +262,12 @@ class _Function:
             case ast.Return(value=None) | ast.Pass() | ast.Break() | ast.Continue():
                 return [statement]
             case ast.Return(value=ast.Call() as call) if self._of_rows(call):
-                return [self._called(call, RESULT), ast.Return(None)]
+                return [self._called(call, RESULT if self._gives(call) else None), ast.Return(None)]
             case ast.Return(value=ast.expr() as value):
                 target = ast.Subscript(_name(RESULT), _name(LANE), ast.Store())
                 return [_loop([ast.Assign([target], _InLane(self.kinds).visit(value))]), ast.Return(None)]
             case ast.Expr(value=ast.Call() as call) if self._of_rows(call):
-                gives = any(
-                    isinstance(n, ast.Return) and n.value is not None
-                    for n in ast.walk(self.writer.functions[call.func.id])  # type: ignore[attr-defined]
-                )
-                return [self._called(call, self._temporary() if gives else None)]
+                return [self._called(call, self._temporary() if self._gives(call) else None)]
             case ast.Assign() | ast.AugAssign():
                 return [_InLane(self.kinds).visit(statement)]
         raise Refused(f"{type(statement).__name__} that may differ from sample to sample")
@@ -296,6 +303,10 @@ class _Function:
                 ):
                     raise Refused("a function of a row is called for some samples only")
         return calls, statement
+
+    def _gives(self, call: ast.Call) -> bool:
+        assert isinstance(call.func, ast.Name)
+        return self.writer.gives(self.writer.functions[call.func.id])
 
     def _temporary(self) -> str:
         self._temporaries += 1

@@ -1,7 +1,7 @@
 """Tuned CPU kernel of the affine map: the three products and the column sums of the bias, all on the micro-kernel.
 
-Words: units, 0, then C, ldc, I, i_row, A, a_row, a_k, B, ldb, transposed, columns, depth, and 1 where C is one row. Units are the rows of C,
-or the columns of that one row; they are shared out. Every element is one chain in the order of k, so the bits do not depend on the shares.
+Words: units, 0, then C, ldc, I, i_row, A, a_row, a_k, B, ldb, transposed, columns, depth, block, rows. Units are the rows of C where block is 0, else
+blocks of that many columns; they are shared out. Every element is one chain in the order of k, so the bits do not depend on the shares.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
     size = size_of(real)
     C, ldc, I, i_row, A, a_row, a_k = w[2], w[3], w[4], w[5], w[6], w[7], w[8]
     B, ldb, transposed, columns, depth = w[9], w[10], w[11] != 0, w[12], w[13]
-    rows, b_start = high - low, 0
-    if w[14] != 0:
-        rows, columns = 1, high - low
-        ldc, i_row, a_row, b_start = 1, 1, 0, low
+    block, rows, row, column = w[14], w[15], low, 0
+    if block != 0:
+        row, column = 0, low * block
+        columns = min(high * block, columns) - column
+    else:
+        rows = high - low
     gemm(
         real,
-        C + low * ldc * size, ldc,
-        I + low * i_row * size, i_row,
-        A + low * a_row * size, a_row, a_k,
-        B + b_start * size, ldb, transposed,
+        C + (row * ldc + column) * size, ldc,
+        I + (row * i_row + column) * size, i_row,
+        A + row * a_row * size, a_row, a_k,
+        B + column * (ldb if transposed else 1) * size, ldb, transposed,
         rows, columns, depth,
         pointer(run, np.int64)[4],
     )  # fmt: skip

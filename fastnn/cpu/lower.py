@@ -24,6 +24,8 @@ class Place:
     constant: str = ""
 
 
+COLUMN_BLOCK = 32
+"""Columns of a product that are dealt out together: two registers of float32, so that shares are whole cache lines and whole panels."""
 ZEROS, ONE = Place(None, "zeros"), Place(None, "ones")
 Word = int | Place
 
@@ -101,7 +103,10 @@ def _product(
         Place(B[0]),
         *B[1:],
     ]
-    return _product_unit(dtype), [*words, columns, depth, 0]
+    if instruction.by_column:
+        words[0] = -(-columns // COLUMN_BLOCK)
+        return _product_unit(dtype), [*words, columns, depth, COLUMN_BLOCK, C.shape[0]]
+    return _product_unit(dtype), [*words, columns, depth, 0, C.shape[0]]
 
 
 def _forward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
@@ -148,6 +153,7 @@ def _gradient_b(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
         0,
         n_out,
         batch,
+        1,
         1,
     ]
     return _product_unit(dtype), words

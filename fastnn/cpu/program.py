@@ -9,8 +9,8 @@ from fastnn.plan import Plan
 
 __all__ = ["TABLE_COLUMNS", "Program"]
 
-TABLE_COLUMNS = 4
-"""Address, first word, 1 to meet before, 1 to stop before if the loss was not finite."""
+TABLE_COLUMNS = 7
+"""Address, first word, 1 to meet before, 1 to stop before if the loss was not finite, 1 where every thread does all, members and bands of the group it begins."""
 
 
 class Program:
@@ -19,12 +19,13 @@ class Program:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         words: list[int] = []
-        table: list[tuple[int, int, int, int]] = []
+        table: list[tuple[int, ...]] = []
         places: list[tuple[int, str, int]] = []
         self.zero_row = 0
         for instruction in plan.instructions:
             unit, operands = lower(instruction, plan.dtype)
-            table.append((unit.load(), len(words), int(instruction.meet), int(instruction.checks)))
+            how = (instruction.meet, instruction.checks, instruction.each, instruction.members, instruction.bands)
+            table.append((unit.load(), len(words), *map(int, how)))
             for word in operands:
                 if isinstance(word, Place):
                     buffer = word.buffer

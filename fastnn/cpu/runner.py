@@ -56,7 +56,8 @@ def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
         table, length, words = f[program], f[program + 1], f[program + 2]
         r[0], r[1], r[3] = f[12] + s, number * f[11], etas[s]
         stopped = False
-        for i in range(length):
+        i = 0
+        while i < length:
             entry = pointer(table + i * _TABLE_BYTES, np.int64)
             if team > 1 and entry[2] != 0:
                 phase += 1
@@ -64,7 +65,19 @@ def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
             if entry[3] != 0 and bad[0] != 0:
                 stopped = True
                 break
-            call_kernel(entry[0], words + entry[1] * _BYTES, run, t, team)
+            members, bands = entry[5], max(entry[6] // team, 1)
+            if entry[4] != 0:
+                call_kernel(entry[0], words + entry[1] * _BYTES, run, 0, 1)
+            elif bands == 1:
+                for m in range(i, i + members):
+                    one = pointer(table + m * _TABLE_BYTES, np.int64)
+                    call_kernel(one[0], words + one[1] * _BYTES, run, t, team)
+            else:  # a band of a thread's share is a thread's share in a team that many times as large
+                for band in range(bands):
+                    for m in range(i, i + members):
+                        one = pointer(table + m * _TABLE_BYTES, np.int64)
+                        call_kernel(one[0], words + one[1] * _BYTES, run, t * bands + band, team * bands)
+            i += members
         if stopped:
             break
         if team > 1:

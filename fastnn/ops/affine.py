@@ -77,7 +77,7 @@ def _flops(z: Shape, a: Shape, *others: Shape) -> int:
 
 def _product(name: str, body: Any, result: str, *operands: str, bias: bool = False) -> Kernel:
     arrays = {result: "2"} | dict.fromkeys(operands, "2") | ({"b": "1"} if bias else {})
-    return Kernel(f"affine.{name}", body, arrays, accumulates=not bias, flops=_flops)
+    return Kernel(f"affine.{name}", body, arrays, accumulates=not bias, flops=_flops, by_column=True)
 
 
 FORWARD = _product("forward", forward, "z", "a", "W", bias=True)

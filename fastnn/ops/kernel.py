@@ -43,6 +43,8 @@ class Kernel:
     extra_results  how many arrays after the first are written too
     flops        floating-point operations from the shapes of all operands; without it, one for every element of the result
     by_row       i counts rows of the result (samples), not its elements
+    by_column    a tuned kernel can deal out columns of the result, for operands (result, a, W, ...)
+    elementwise  the body touches element i of every operand, and nothing else
     accumulates  the body adds to its result by one `out[...] += x`; a variant that overwrites is derived from it
     """
 
@@ -54,6 +56,8 @@ class Kernel:
     functions: Mapping[str, tuple[Callable[..., Any], Mapping[str, float]]] = field(default_factory=dict)
     whole_functions: frozenset[str] = frozenset()
     by_row: bool = False
+    by_column: bool = False
+    elementwise: bool = False
     accumulates: bool = False
     extra_results: int = 0
     flops: Callable[..., int] | None = None

@@ -41,6 +41,7 @@ def update_kernel(rule: Rule) -> Kernel:
         reals=reals,
         functions={"rule_step": (rule.step, {})},
         extra_results=1 + len(rule.state),
+        elementwise=True,
     )
 
 

@@ -23,9 +23,12 @@ from fastnn.ops.op import NodeBuffers
 from fastnn.plan.buffer import Buffer
 from fastnn.plan.instruction import Instruction, Plan
 from fastnn.plan.layout import mark_meetings, place_buffers
+from fastnn.plan.shares import mark_bands, mark_columns
 
 __all__ = ["MODES", "build_plan"]
 
+APART = 65_536
+"""Parameters from which each is updated after its own gradient; below, one instruction for all costs less."""
 MODES = ("infer", "value", "gradient", "hvp")
 
 
@@ -83,6 +86,7 @@ class _Builder:
         self.bound: dict[int, NodeBuffers] = {}
         self.label = ""
         self.link: Kernel | None = None
+        self.losses: Buffer
         self.readers = {n.index: sum(m.inputs.count(n) for m in self.nodes) for n in self.nodes}
         self.readers[self.output.index] += 1
         self.moving: set[int] = set()
@@ -131,11 +135,14 @@ class _Builder:
             self._loss(self.loss)
         if self.mode in ("gradient", "hvp"):
             self._backward()
-        self.instructions += self.gradients
-        if update is not None:
+        if update is None:
+            self.instructions += self.gradients
+        else:
             self._update(*update)
         arena = place_buffers(self.instructions)
+        mark_columns(self.instructions)
         mark_meetings(self.instructions)
+        mark_bands(self.instructions)
         return Plan(self.graph, self.batch, self.dtype, self.mode, self.instructions, arena, self.externals)
 
     def _input(self) -> None:
@@ -224,9 +231,9 @@ class _Builder:
             ddelta = self._arena("ddelta", z.shape)
             self.write(loss.curvature, ddelta, z, y, dz, weights, scale=scale)
             self.ddeltas[self.output.index] = ddelta
-        total, bad = self._external("total", (1,), "float64"), self._external("bad", (1,), "int64")
-        collect = Instruction(data.COLLECT, [total, bad, losses], {}, True, self.label)
-        self.gradients.insert(0, collect)
+        total = self._external("total", (1,), "float64")
+        self.gradients.append(Instruction(data.COLLECT, [total, losses], {}, True, self.label))
+        self.losses = losses
 
     def _targets(self, kind: str, output_shape: tuple[int, ...]) -> tuple[Buffer, Buffer]:
         """Targets and weights of the batch, gathered where rows come in the order of an epoch."""
@@ -271,11 +278,36 @@ class _Builder:
                     self.write(data.ZERO, unused.view((unused.size,)))
 
     def _update(self, kernel: Kernel, settings: dict[str, float]) -> None:
-        n = (self.graph.n_parameters,)
-        vectors = [Buffer(space, space, n, self.dtype, batched=False) for space in ("theta", "g")]
-        states = [self._external(name, n) for name in list(kernel.arrays)[2:]]
-        operands = [*vectors, *states]
-        self.instructions.append(Instruction(kernel, operands, settings, False, "update", checks=True))
+        """The rule, on all parameters at once, or, where they are many, on each after its gradient: what a thread has computed it updates itself."""
+        n = self.graph.n_parameters
+        states = list(kernel.arrays)[2:]
+        for name in states:
+            self._external(name, (n,))
+        check = Instruction(
+            data.CHECK, [self._external("bad", (1,), "int64"), self.losses], {}, False, "loss", each=True
+        )
+        self.instructions.append(check)
+
+        def update(shape: tuple[int, ...], offset: int, name: str) -> None:
+            operands = [
+                Buffer(name, space, shape, self.dtype, batched=False, offset=offset)
+                for space in ("theta", "g", *states)
+            ]
+            self.instructions.append(
+                Instruction(kernel, operands, settings, False, f"{name} update".lstrip(), checks=True)
+            )
+
+        if n < APART:
+            self.instructions += self.gradients
+            update((n,), 0, "")
+            return
+        self.instructions += [i for i in self.gradients if i.result.space != "g"]
+        for parameter in self.graph.parameters.values():
+            here = parameter.offset
+            self.instructions += [
+                i for i in self.gradients if i.result.space == "g" and i.result.offset == here
+            ]
+            update(parameter.shape, here, parameter.name)
 
     def _slots(self, node: Node, deltas: dict[int, Buffer], delta: Buffer) -> list[Buffer | None]:
         """For every input, where its gradient is added; None where nobody wants it."""

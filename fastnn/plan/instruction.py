@@ -19,6 +19,8 @@ class Instruction:
     A unit is a sample where the result is batched, else an element (or row of W) of the result. `accumulate`: add to the result, else
     overwrite it. `checks`: the step ends before this instruction if the loss was not finite, which is to say that it reads `bad`.
     `meet`: a team of threads has to meet before it, because it touches what another thread wrote or still reads.
+    `each`: every thread does all of it, and writes what the others write. `by_column`: the columns of the result are dealt out, not its rows.
+    `members`, `bands`: with the next members - 1 instructions it is run on one band of units after the other, which stay in the caches.
     """
 
     kernel: Kernel
@@ -28,6 +30,10 @@ class Instruction:
     node: str
     checks: bool = False
     meet: bool = False
+    each: bool = False
+    by_column: bool = False
+    members: int = 1
+    bands: int = 1
 
     @property
     def result(self) -> Buffer:

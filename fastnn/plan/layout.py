@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fastnn.memory import ALIGNMENT
 from fastnn.plan.buffer import FLAT_VECTORS, Buffer
@@ -12,8 +12,10 @@ __all__ = ["mark_meetings", "place_buffers"]
 
 _INT64 = 8
 
-_Touch = tuple[str, int, int, bool, bool]
-"""Space, first byte, the byte behind the last, whether it is written, whether sample by sample."""
+_Touch = tuple[str, int, int, bool, int]
+"""Space, first byte, the byte behind the last, whether it is written, how many parts are dealt out to threads in order (0: anyone touches all)."""
+EACH = -1
+"""In the place of parts: every thread writes it all, and reads what it wrote itself."""
 
 
 def place_buffers(instructions: Sequence[Instruction]) -> int:
@@ -49,30 +51,37 @@ def mark_meetings(instructions: Sequence[Instruction]) -> None:
     """Set `meet` where an instruction touches what another thread wrote, or overwrites what another thread may still read.
 
     Two instructions that both work sample by sample on one place of memory touch the same samples in the same thread, and need no meeting,
-    even where they know it as two buffers, one dead before the other begins.
+    even where they know it as two buffers, one dead before the other begins. The same holds for the rows of W, of its gradient and its update.
     """
     since: list[_Touch] = []
     for instruction in instructions:
-        touched = []
-        for position, buffer in enumerate(instruction.operands):
-            if buffer.space not in ("arena", *FLAT_VECTORS) and position > 0:
-                continue
-            start = buffer.offset * buffer.itemsize
-            by_sample = instruction.result.batched and buffer.batched
-            touched.append((buffer.space, start, start + buffer.bytes, position == 0, by_sample))
-        for extra in instruction.operands[1 : 1 + instruction.kernel.extra_results]:
-            start = extra.offset * extra.itemsize
-            by_sample = instruction.result.batched and extra.batched
-            touched.append((extra.space, start, start + extra.bytes, True, by_sample))
-        if instruction.checks:  # or some threads would go on, and wait for those that stopped
-            touched.append(("bad", 0, _INT64, False, False))
+        touched = list(_touches(instruction))
         instruction.meet = any(_conflict(a, b) for a in touched for b in since)
         if instruction.meet:
             since = []
         since += touched
 
 
+def _touches(instruction: Instruction) -> Iterator[_Touch]:
+    results = 1 + instruction.kernel.extra_results
+    for position, buffer in enumerate(instruction.operands):
+        written = position < results
+        if buffer.space not in ("arena", *FLAT_VECTORS) and not written:
+            continue
+        parts = 0
+        if instruction.each:
+            parts = EACH if written else 0
+        elif not instruction.by_column and (
+            (instruction.result.batched and buffer.batched) or instruction.kernel.elementwise or position == 0
+        ):
+            parts = instruction.units
+        start = buffer.offset * buffer.itemsize
+        yield buffer.space, start, start + buffer.bytes, written, parts
+    if instruction.checks:
+        yield "bad", 0, _INT64, False, EACH
+
+
 def _conflict(a: _Touch, b: _Touch) -> bool:
     if a[0] != b[0] or not (a[3] or b[3]) or a[2] <= b[1] or b[2] <= a[1]:
         return False
-    return not (a[4] and b[4] and a[1:3] == b[1:3])
+    return not (a[4] != 0 and a[4] == b[4] and a[1:3] == b[1:3])

@@ -1,0 +1,67 @@
+"""How the work of an instruction is dealt out: to threads by samples or by outputs, and to one thread in bands that stay in its caches.
+
+Neither changes a result: every element is computed in the same way whoever computes it, and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastnn.plan.instruction import Instruction
+
+__all__ = ["mark_bands", "mark_columns"]
+
+MEETING = 20_000
+"""Numbers that a thread can fetch from the other's cache in the time that two meetings take."""
+COLUMNS = 64
+"""Outputs from which on a product can be dealt out by outputs."""
+BAND_BYTES = 65_536
+"""What the samples of a band take: of the order of an L1 cache, far below L2."""
+BAND_ROWS = 128
+"""Samples that a band has at least: fewer, and the products pack their weights too often."""
+
+
+def mark_columns(instructions: Sequence[Instruction]) -> None:
+    """Deal out the outputs of a dense layer, not its samples, where W is much larger than the activations.
+
+    By samples every thread fetches all of W, half of which another thread has just updated, and packs it; by outputs, all of a, and the team meets before and after.
+    """
+    for instruction in instructions:
+        if not instruction.kernel.by_column or len(instruction.result.shape) != 2:
+            continue
+        batch, n_out = instruction.result.shape
+        _, a, W, *_ = instruction.operands
+        by_samples = W.size
+        by_outputs = a.size + 2 * instruction.result.size + MEETING
+        instruction.by_column = batch > 1 and n_out >= COLUMNS and by_samples > by_outputs
+
+
+def mark_bands(instructions: Sequence[Instruction]) -> None:
+    """Runs of instructions that work sample by sample on more memory than the caches hold go through the batch in bands."""
+    start = 0
+    while start < len(instructions):
+        stop = start
+        while (
+            stop < len(instructions)
+            and _by_sample(instructions[stop])
+            and (stop == start or not (instructions[stop].meet or instructions[stop].checks))
+        ):
+            stop += 1
+        if stop - start > 1:
+            _band(instructions[start:stop])
+        start = max(stop, start + 1)
+
+
+def _by_sample(instruction: Instruction) -> bool:
+    return instruction.result.batched and not (instruction.by_column or instruction.each)
+
+
+def _band(run: Sequence[Instruction]) -> None:
+    batch = run[0].units
+    if any(i.units != batch for i in run):
+        return
+    batched = {b.root: b.bytes for i in run for b in i.operands if b.batched or b.space == "arena"}
+    others = {b.root: b.bytes for i in run for b in i.operands if not b.batched and b.space == "theta"}
+    bands = min(sum(batched.values()) // BAND_BYTES, batch // BAND_ROWS)
+    if bands > 1 and sum(others.values()) <= BAND_BYTES // 2:
+        run[0].members, run[0].bands = len(run), bands
