@@ -8,7 +8,6 @@ hessian(theta)     d2C/dtheta2, column by column
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn.cpu import Machine, resolve_threads
 from fastnn.errors import ShapeError
 from fastnn.graph import Graph
+from fastnn.locks import Lock
 from fastnn.ops import LossOp
 from fastnn.plan import build_plan
 
@@ -63,7 +63,7 @@ class Objective:
     def _prepare(self) -> None:
         self._theta, self._g, self._v, self._hv = (np.zeros(self.n, self._dtype) for _ in range(4))
         self._machines: dict[str, Machine] = {}
-        self._lock = threading.RLock()
+        self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without machines, which know addresses of this process."""

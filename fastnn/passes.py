@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from fastnn.cpu import Machine, resolve_threads
 from fastnn.cpu.ask import MOST_FLOPS, Ask, ask, supported
 from fastnn.graph import Graph
+from fastnn.locks import Lock
 from fastnn.ops import Kernel, LossOp
 from fastnn.plan import build_plan
 
@@ -35,7 +35,7 @@ class Passes:
     def __init__(self, graph: Graph, theta: Array, dtype: str) -> None:
         self._graph, self._theta, self._dtype = graph, theta, dtype
         self._machines: OrderedDict[Any, Machine] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._rows = 0  # of one pass; not known before many rows come
 
     def _cuts(self, n: int) -> list[tuple[int, int]]:

@@ -239,3 +239,43 @@ def test_the_environment_limits_the_threads(monkeypatch):
     monkeypatch.setenv("FASTNN_NUM_THREADS", "many")
     with pytest.raises(fnn.SettingError, match="FASTNN_NUM_THREADS"):
         core_count()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_while_other_threads_ask_asks_too():
+    """Their locks stay taken in the child, where nobody is left who would let them go."""
+    net = chain()
+    X = rows(net, 40)
+    C = net.objective(X, labels(40), loss="cross_entropy")
+    expected, value, stop = net(X), C.value(net.theta), []
+
+    def ask():
+        while not stop:
+            net(X, threads=1)
+            C.value(net.theta)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+
+    def work():
+        assert (net(X, threads=2) == expected).all() and (net(X) == expected).all()
+        assert C.value(net.theta) == value
+
+    try:
+        assert [in_forked_child(work) for _ in range(10)] == [0] * 10
+    finally:
+        stop.append(True)
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("n", [257, 1000, 1025, 4000])
+def test_passes_are_of_few_sizes_and_reach_every_row_once(n):
+    for net in (fnn.Network(784, [fnn.Dense(128), fnn.Dense(10)]), fnn.Network(2, [fnn.Dense(3)])):
+        cuts = net._forward()._cuts(n)
+        assert [row for start, stop in cuts for row in range(start, stop)] == list(range(n))
+        assert len({stop - start for start, stop in cuts}) <= 2
+        X = np.random.default_rng(0).normal(size=(n, *net.input_shape)).astype("float32")
+        assert net(X)[-300:].tobytes() == net(X[-300:]).tobytes()
