@@ -82,6 +82,22 @@ def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return X, random.integers(0, case.sizes[-1], case.samples)
 
 
+@dataclass(frozen=True)
+class Problem:
+    """A case with its data, the weights to start from, and the optimizer's settings."""
+
+    case: Case
+    optimizer: str
+    X: np.ndarray
+    y: np.ndarray
+    layers: list[tuple[np.ndarray, np.ndarray]]
+    settings: dict[str, float]
+
+
+def problem(case: Case, optimizer: str) -> Problem:
+    return Problem(case, optimizer, *data(case), weights(case.sizes), SETTINGS[optimizer])
+
+
 def exponentials(X: np.ndarray) -> np.ndarray:
     """exp of the 2 x 2 matrices in the rows of X: with s = tr/2, B = A - s, q^2 = -det B, e^s (cosh(q) + sinh(q)/q B)."""
     A = X.reshape(-1, 2, 2).astype(np.complex128)
@@ -93,9 +109,9 @@ def exponentials(X: np.ndarray) -> np.ndarray:
     )
 
 
-def weights(sizes: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
+def weights(sizes: tuple[int, ...], seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     """(W, b) of each layer, W of shape (n_out, n_in): everybody starts from these."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     return [
         (
             (random.standard_normal((n_out, n_in)) * np.sqrt(2 / n_in)).astype(np.float32),

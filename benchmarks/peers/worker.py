@@ -39,11 +39,11 @@ class Worker:
 
     def prepare(self, case: dict[str, Any], optimizer: str, theta: str) -> dict[str, Any]:
         import numpy as np
-        from cases import Case
+        from cases import Case, problem
 
         self.case = Case(**{**case, "sizes": tuple(case["sizes"])})
         self.trainer = None  # the one before gives its memory back first
-        self.trainer = self.module.Trainer(self.case, optimizer, self.threads)
+        self.trainer = self.module.Trainer(problem(self.case, optimizer), self.threads)
         self.trainer.run(1)
         measure(self.trainer, self.case.check)
         weights = self.trainer.theta()  # equal in all libraries when they do the same work

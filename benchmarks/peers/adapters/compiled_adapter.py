@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from cases import SETTINGS, Case, data, flat, weights
+from cases import Problem, flat, weights
 
 from adapters.pytorch_adapter import FIXED_COST, VERSION, network
 
@@ -36,12 +36,11 @@ def gradient(layers, x, y, hidden, loss):
     return gradients[::-1]
 
 
-def sgd(w, g, mean, square, t):
-    w.sub_(SETTINGS["sgd"]["eta"] * g)
+def sgd(s, w, g, mean, square, t):
+    w.sub_(s["eta"] * g)
 
 
-def adam(w, g, mean, square, t):
-    s = SETTINGS["adam"]
+def adam(s, w, g, mean, square, t):
     beta1, beta2 = s["beta1"], s["beta2"]
     mean.copy_(beta1 * mean + (1 - beta1) * g)
     square.copy_(beta2 * square + (1 - beta2) * g * g)
@@ -49,8 +48,7 @@ def adam(w, g, mean, square, t):
     w.sub_(s["eta"] / (1 - beta1**t) * (mean / root))
 
 
-def adagrad(w, g, mean, square, t):
-    s = SETTINGS["adagrad"]
+def adagrad(s, w, g, mean, square, t):
     square.add_(g * g)
     w.sub_(s["eta"] * g / (torch.sqrt(square) + s["epsilon"]))
 
@@ -58,14 +56,15 @@ def adagrad(w, g, mean, square, t):
 class Trainer:
     note = ""
 
-    def __init__(self, case: Case, optimizer: str, threads: int | None) -> None:
+    def __init__(self, problem: Problem, threads: int | None) -> None:
         torch.set_num_threads(threads or torch.get_num_threads())
         torch._dynamo.reset()
-        self.start = flat(weights(case.sizes))
-        X, y = (torch.from_numpy(part) for part in data(case))
-        self.batches = list(zip(X.split(case.batch), y.split(case.batch), strict=True))
+        case, optimizer, s = problem.case, problem.optimizer, problem.settings
+        self.start, self.batch = flat(problem.layers), case.batch
+        self.X, self.y = torch.from_numpy(problem.X), torch.from_numpy(problem.y)
+        self.batches = list(zip(self.X.split(case.batch), self.y.split(case.batch), strict=True))
         rule = {"sgd": sgd, "adam": adam, "adagrad": adagrad}[optimizer]
-        self.layers = [(torch.from_numpy(W), torch.from_numpy(b)) for W, b in weights(case.sizes)]
+        self.layers = [tuple(torch.tensor(part) for part in layer) for layer in problem.layers]
         self.state = [[(torch.zeros_like(p), torch.zeros_like(p)) for p in layer] for layer in self.layers]
         self.t = torch.zeros((), dtype=torch.float32)
 
@@ -74,7 +73,7 @@ class Trainer:
             gradients = gradient(self.layers, x, y, case.hidden, case.loss)
             for layer, layer_gradients, layer_state in zip(self.layers, gradients, self.state, strict=True):
                 for w, g, state in zip(layer, layer_gradients, layer_state, strict=True):
-                    rule(w, g, *state, self.t)
+                    rule(s, w, g, *state, self.t)
 
         self.step = torch.compile(step, fullgraph=True, dynamic=False)
 
@@ -94,13 +93,28 @@ class Trainer:
                 for x, y in self.batches:
                     self.step(x, y)
 
+    def epoch(self, order: np.ndarray) -> None:
+        with torch.no_grad():
+            for rows in torch.from_numpy(order).split(self.batch):
+                self.step(self.X[rows], self.y[rows])
+
+    @torch.inference_mode()
+    def classes(self, X: np.ndarray) -> np.ndarray:
+        a = torch.from_numpy(X)
+        for W, b in self.layers[:-1]:
+            a = torch.relu(torch.addmm(b, a, W.t()))
+        return torch.addmm(self.layers[-1][1], a, self.layers[-1][0].t()).argmax(1).numpy()
+
     def theta(self) -> np.ndarray:
         return np.concatenate([w.numpy().ravel() for layer in self.layers for w in layer])
 
 
 def predictors(sizes: tuple[int, ...], x: np.ndarray) -> dict[str, Callable[[], torch.Tensor]]:
     torch._dynamo.reset()
-    net, rows = torch.compile(network(sizes).eval(), fullgraph=True, dynamic=False), torch.from_numpy(x)
+    net, rows = (
+        torch.compile(network(sizes, "relu", weights(sizes)).eval(), fullgraph=True),
+        torch.from_numpy(x),
+    )
 
     @torch.inference_mode()
     def call() -> torch.Tensor:

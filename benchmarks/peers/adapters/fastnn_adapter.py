@@ -7,9 +7,11 @@ epochs; what an epoch costs beside its steps (a history row, the return to Pytho
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from cases import SETTINGS, Case, data, flat, weights
+from cases import Problem, flat, weights
+from learning import BATCH, EPOCHS, ETA, Task
 
 import fastnn as fnn
 
@@ -17,10 +19,10 @@ VERSION = fnn.__version__
 FIXED_COST = True
 
 
-def network(sizes: tuple[int, ...], hidden: str = "relu") -> fnn.Network:
+def network(sizes: tuple[int, ...], hidden: str = "relu", seed: int = 0) -> fnn.Network:
     layers = [fnn.Dense(n, hidden) for n in sizes[1:-1]]
     net = fnn.Network(sizes[0], [*layers, fnn.Dense(sizes[-1])], seed=0)
-    net.theta = flat(weights(sizes))
+    net.theta = flat(weights(sizes, seed))
     return net
 
 
@@ -29,12 +31,13 @@ class Trainer:
 
     note = ""
 
-    def __init__(self, case: Case, optimizer: str, threads: int | None) -> None:
+    def __init__(self, problem: Problem, threads: int | None) -> None:
+        case = problem.case
         self.net = network(case.sizes, case.hidden)
-        self.X, self.y = data(case)
+        self.X, self.y = problem.X, problem.y
         self.settings = {
             "loss": case.loss,
-            "optimizer": fnn.registry.get("optimizer", optimizer, **SETTINGS[optimizer]),
+            "optimizer": fnn.registry.get("optimizer", problem.optimizer, **problem.settings),
             "batch_size": case.batch,
             "shuffle": False,
             "threads": threads,
@@ -50,6 +53,21 @@ class Trainer:
 
     def theta(self) -> np.ndarray:
         return np.array(self.net.theta)
+
+
+def learn(task: Task) -> None:
+    """Training with fit's own shuffling; it draws the same orders."""
+    net = network(task.sizes, seed=task.seed)
+
+    class Watch(fnn.Callback):
+        def on_epoch_end(self, run: Any, row: dict[str, float]) -> None:
+            if task.reached(net.predict_classes(task.X_test)):
+                run.stop("reached")
+
+    net.fit(
+        task.X, task.y, loss="cross_entropy", optimizer="adam", eta=ETA, epochs=EPOCHS, batch_size=BATCH,
+        seed=task.seed, callbacks=Watch(), verbose=False,
+    )  # fmt: skip
 
 
 def predictors(sizes: tuple[int, ...], x: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:

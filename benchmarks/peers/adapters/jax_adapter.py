@@ -20,7 +20,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import jax.numpy as jnp
-from cases import SETTINGS, Case, data, flat, weights
+from cases import Problem, flat, weights
 
 VERSION = jax.__version__
 FIXED_COST = False
@@ -60,27 +60,24 @@ def gradient(parameters, x, y, hidden="relu", loss="cross_entropy"):
     return value, gradients[::-1]
 
 
-def sgd(parameters, state, gradients):
-    eta = SETTINGS["sgd"]["eta"]
-    return jax.tree.map(lambda w, g: w - eta * g, parameters, gradients), state
+def sgd(s, parameters, state, gradients):
+    return jax.tree.map(lambda w, g: w - s["eta"] * g, parameters, gradients), state
 
 
-def adam(parameters, state, gradients, eta=SETTINGS["adam"]["eta"]):
+def adam(s, parameters, state, gradients):
     mean, square, t = state
-    s = SETTINGS["adam"]
     beta1, beta2 = s["beta1"], s["beta2"]
     t = t + 1
     mean = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, mean, gradients)
     square = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, square, gradients)
-    scale, root = eta / (1 - beta1**t), 1 / jnp.sqrt(1 - beta2**t)
+    scale, root = s["eta"] / (1 - beta1**t), 1 / jnp.sqrt(1 - beta2**t)
     step = jax.tree.map(
         lambda w, m, v: w - scale * m / (jnp.sqrt(v) * root + s["epsilon"]), parameters, mean, square
     )
     return step, (mean, square, t)
 
 
-def adagrad(parameters, state, gradients):
-    s = SETTINGS["adagrad"]
+def adagrad(s, parameters, state, gradients):
     state = jax.tree.map(lambda total, g: total + g * g, state, gradients)
     step = jax.tree.map(
         lambda w, g, total: w - s["eta"] * g / (jnp.sqrt(total) + s["epsilon"]), parameters, gradients, state
@@ -103,28 +100,35 @@ def copies(layers):
 class Trainer:
     note = ""
 
-    def __init__(self, case: Case, optimizer: str, threads: int | None) -> None:
-        rule = {"sgd": sgd, "adam": adam, "adagrad": adagrad}[optimizer]
-        X, y = data(case)
+    def __init__(self, problem: Problem, threads: int | None) -> None:
+        rule = {"sgd": sgd, "adam": adam, "adagrad": adagrad}[problem.optimizer]
+        case, X, y = problem.case, problem.X, problem.y
         Y = y if case.loss == "squared_error" else np.eye(case.sizes[-1], dtype=np.float32)[y]
-        self.X = jnp.asarray(X.reshape(case.steps, case.batch, -1))
-        self.Y = jnp.asarray(Y.reshape(case.steps, case.batch, -1))
-        self.start, self.optimizer = weights(case.sizes), optimizer
-        unroll = UNROLL if flat(self.start).size < LARGE else 1
+        self.X, self.Y = (jnp.asarray(part.reshape(case.steps, case.batch, -1)) for part in (X, Y))
+        self.start, self.optimizer = problem.layers, problem.optimizer
+        unroll = min(UNROLL if flat(self.start).size < LARGE else 1, case.steps)
 
         def step(carry, batch):
             parameters, state = carry
             loss, gradients = gradient(parameters, *batch, case.hidden, case.loss)
-            return rule(parameters, state, gradients), loss
+            return rule(problem.settings, parameters, state, gradients), loss
 
         def run(parameters, state, X, Y, epochs):
             def epoch(_, carry):
-                carry, losses = jax.lax.scan(step, carry[:2], (X, Y), unroll=min(unroll, case.steps))
+                carry, losses = jax.lax.scan(step, carry[:2], (X, Y), unroll=unroll)
                 return *carry, jnp.mean(losses)
 
             return jax.lax.fori_loop(0, epochs, epoch, (parameters, state, jnp.float32(0)))
 
-        self.epochs = jax.jit(run, donate_argnums=(0, 1))
+        def ordered(parameters, state, X, Y, order):
+            X, Y = (part.reshape(case.samples, -1) for part in (X, Y))
+            gather = lambda carry, rows: step(carry, (X[rows], Y[rows]))
+            carry, losses = jax.lax.scan(gather, (parameters, state), order, unroll=unroll)
+            return *carry, jnp.mean(losses)
+
+        self.epochs, self.ordered = (jax.jit(f, donate_argnums=(0, 1)) for f in (run, ordered))
+        self.outputs = jax.jit(lambda parameters, x: forward(parameters, x, case.hidden)[1])
+        self.order_shape = case.steps, case.batch
         self.reset()
 
     def reset(self) -> None:
@@ -134,6 +138,13 @@ class Trainer:
     def run(self, epochs: int) -> None:
         self.parameters, self.state, loss = self.epochs(self.parameters, self.state, self.X, self.Y, epochs)
         jax.block_until_ready((self.parameters, loss))
+
+    def epoch(self, order: np.ndarray) -> None:
+        rows = jnp.asarray(order.reshape(self.order_shape), jnp.int32)
+        self.parameters, self.state, _ = self.ordered(self.parameters, self.state, self.X, self.Y, rows)
+
+    def classes(self, X: np.ndarray) -> np.ndarray:
+        return np.asarray(self.outputs(self.parameters, X)).argmax(1)
 
     def theta(self) -> np.ndarray:
         return flat([(np.asarray(W), np.asarray(b)) for W, b in self.parameters])

@@ -1,8 +1,7 @@
 """NumPy, written well: every array is made before the first step, every operation writes into one of them (`out=`).
 
 All parameters, gradients and moments lie in flat vectors, so that a rule is a handful of passes over memory whatever the
-number of layers. The gradient of softmax cross-entropy takes one row maximum, one exp, one sum. Measured against plain
-expressions (a = np.maximum(x @ W.T + b, 0) and so on), this takes 0.6 to 0.9 of the time.
+number of layers. The gradient of softmax cross-entropy takes one row maximum, one exp, one sum.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-from cases import SETTINGS, Case, data, flat, weights
+from cases import Problem, flat, weights
 
 VERSION = np.__version__
 FIXED_COST = False
@@ -31,12 +30,12 @@ def views(vector: np.ndarray, sizes: tuple[int, ...]) -> list[tuple[np.ndarray, 
 class Trainer:
     note = ""
 
-    def __init__(self, case: Case, optimizer: str, threads: int | None) -> None:
-        self.X, y = data(case)
-        self.case, self.rule = case, getattr(self, optimizer)
-        self.settings = SETTINGS[optimizer]
+    def __init__(self, problem: Problem, threads: int | None) -> None:
+        self.case, self.X, y = problem.case, problem.X, problem.y
+        self.rule, self.settings = getattr(self, problem.optimizer), problem.settings
+        case = self.case
         self.Y = y if case.loss == "squared_error" else np.eye(case.sizes[-1], dtype=np.float32)[y]
-        self.start = flat(weights(case.sizes))
+        self.start = flat(problem.layers)
         self.vector, self.g = self.start.copy(), np.zeros_like(self.start)
         self.layers, self.gradients = views(self.vector, case.sizes), views(self.g, case.sizes)
         self.a = [np.zeros((case.batch, n), np.float32) for n in case.sizes[1:]]
@@ -56,6 +55,22 @@ class Trainer:
             for first in range(0, self.case.samples, batch):
                 self.gradient(self.X[first : first + batch], self.Y[first : first + batch])
                 self.rule()
+
+    def epoch(self, order: np.ndarray) -> None:
+        x = np.empty((self.case.batch, self.X.shape[1]), np.float32)
+        y = np.empty((self.case.batch, self.Y.shape[1]), np.float32)
+        for rows in order.reshape(-1, self.case.batch):
+            self.gradient(np.take(self.X, rows, 0, x), np.take(self.Y, rows, 0, y))
+            self.rule()
+
+    def classes(self, X: np.ndarray) -> np.ndarray:
+        a = X
+        for k, (W, b) in enumerate(self.layers):
+            a = a @ W.T
+            a += b
+            if k < len(self.layers) - 1:
+                np.maximum(a, 0, out=a)
+        return a.argmax(1)
 
     def gradient(self, x: np.ndarray, y: np.ndarray) -> None:
         """g, by back-propagation."""

@@ -13,27 +13,28 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from cases import SETTINGS, Case, data, weights
+from cases import Problem, weights
 from torch.nn import functional
 
 VERSION = torch.__version__
 FIXED_COST = False  # run(k) costs k epochs and nothing else
+Layers = list[tuple[np.ndarray, np.ndarray]]
 
 
-def network(sizes: tuple[int, ...], hidden: str = "relu") -> torch.nn.Sequential:
-    layers: list[torch.nn.Module] = []
+def network(sizes: tuple[int, ...], hidden: str, layers: Layers) -> torch.nn.Sequential:
+    modules: list[torch.nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU() if hidden == "relu" else torch.nn.Tanh()]
-    net = torch.nn.Sequential(*layers[:-1])
-    load(net, sizes)
+        modules += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU() if hidden == "relu" else torch.nn.Tanh()]
+    net = torch.nn.Sequential(*modules[:-1])
+    load(net, layers)
     return net
 
 
-def load(net: torch.nn.Sequential, sizes: tuple[int, ...]) -> None:
+def load(net: torch.nn.Sequential, layers: Layers) -> None:
     with torch.no_grad():
-        for layer, (W, b) in zip(net[::2], weights(sizes), strict=True):
-            layer.weight.copy_(torch.from_numpy(W))
-            layer.bias.copy_(torch.from_numpy(b))
+        for module, (W, b) in zip(net[::2], layers, strict=True):
+            module.weight.copy_(torch.from_numpy(W))
+            module.bias.copy_(torch.from_numpy(b))
 
 
 def half_square(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -43,27 +44,22 @@ def half_square(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 class Trainer:
     note = ""
 
-    def __init__(self, case: Case, optimizer: str, threads: int | None) -> None:
+    def __init__(self, problem: Problem, threads: int | None) -> None:
         torch.set_num_threads(threads or torch.get_num_threads())
-        self.case, self.optimizer = case, optimizer
-        self.net = network(case.sizes, case.hidden)
-        X, y = (torch.from_numpy(part) for part in data(case))
-        self.batches = list(zip(X.split(case.batch), y.split(case.batch), strict=True))
-        loss = functional.cross_entropy if case.loss == "cross_entropy" else half_square
-        self.loss = self.made(lambda x, y: loss(self.net(x), y))
+        self.problem, case = problem, problem.case
+        self.net = network(case.sizes, case.hidden, problem.layers)
+        self.X, self.y = torch.from_numpy(problem.X), torch.from_numpy(problem.y)
+        self.batches = list(zip(self.X.split(case.batch), self.y.split(case.batch), strict=True))
+        self.loss = functional.cross_entropy if case.loss == "cross_entropy" else half_square
         self.reset()
 
-    def made(self, loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        """What a step calls for its loss."""
-        return loss
-
     def reset(self) -> None:
-        load(self.net, self.case.sizes)
-        s, parameters = SETTINGS[self.optimizer], self.net.parameters()
+        load(self.net, self.problem.layers)
+        s, parameters = self.problem.settings, self.net.parameters()
         self.rule: torch.optim.Optimizer
-        if self.optimizer == "sgd":
+        if self.problem.optimizer == "sgd":
             self.rule = torch.optim.SGD(parameters, lr=s["eta"])
-        elif self.optimizer == "adam":
+        elif self.problem.optimizer == "adam":
             betas = s["beta1"], s["beta2"]
             self.rule = torch.optim.Adam(parameters, lr=s["eta"], betas=betas, eps=s["epsilon"], fused=True)
         else:
@@ -72,16 +68,27 @@ class Trainer:
     def run(self, epochs: int) -> None:
         for _ in range(epochs):
             for x, y in self.batches:
-                self.rule.zero_grad()
-                self.loss(x, y).backward()
-                self.rule.step()
+                self.step(x, y)
+
+    def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        self.rule.zero_grad()
+        self.loss(self.net(x), y).backward()
+        self.rule.step()
+
+    def epoch(self, order: np.ndarray) -> None:
+        for rows in torch.from_numpy(order).split(self.problem.case.batch):
+            self.step(self.X[rows], self.y[rows])
+
+    @torch.inference_mode()
+    def classes(self, X: np.ndarray) -> np.ndarray:
+        return self.net(torch.from_numpy(X)).argmax(1).numpy()
 
     def theta(self) -> np.ndarray:
         return np.concatenate([p.detach().numpy().ravel() for p in self.net.parameters()])
 
 
 def predictors(sizes: tuple[int, ...], x: np.ndarray) -> dict[str, Callable[[], torch.Tensor]]:
-    net, rows = network(sizes).eval(), torch.from_numpy(x)
+    net, rows = network(sizes, "relu", weights(sizes)).eval(), torch.from_numpy(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated
         script = torch.jit.freeze(torch.jit.trace(net, rows))

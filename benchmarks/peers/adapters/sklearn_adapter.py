@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
-from cases import SETTINGS, Case, data, weights
+from cases import Case, Problem, problem
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 VERSION = sklearn.__version__
@@ -28,16 +28,16 @@ def network(sizes: tuple[int, ...], hidden: str, loss: str, batch: int, optimize
 
 
 class Trainer:
-    def __init__(self, case: Case, optimizer: str, threads: int | None) -> None:
-        if optimizer == "adagrad":
+    def __init__(self, problem: Problem, threads: int | None) -> None:
+        if problem.optimizer == "adagrad":
             raise NotImplementedError("no adagrad")
         warnings.simplefilter("ignore")
-        self.X, self.y = data(case)
-        eta = SETTINGS[optimizer]["eta"]
-        self.net = network(case.sizes, case.hidden, case.loss, case.batch, optimizer, eta)
+        case, self.start = problem.case, problem.layers
+        self.X, self.y = problem.X, problem.y
+        eta = problem.settings["eta"]
+        self.net = network(case.sizes, case.hidden, case.loss, case.batch, problem.optimizer, eta)
         self.binary = case.loss == "cross_entropy" and case.sizes[-1] == 2
         self.note = "one logistic output in place of two" if self.binary else ""
-        self.start = weights(case.sizes)
         self.more = {} if case.loss == "squared_error" else {"classes": np.arange(case.sizes[-1])}
         self.net.partial_fit(self.X, self.y, **self.more)
         self.reset()
@@ -53,6 +53,12 @@ class Trainer:
         for _ in range(epochs):
             self.net.partial_fit(self.X, self.y, **self.more)
 
+    def epoch(self, order: np.ndarray) -> None:
+        self.net.partial_fit(self.X[order], self.y[order], **self.more)
+
+    def classes(self, X: np.ndarray) -> np.ndarray:
+        return self.net.predict(X)
+
     def theta(self) -> np.ndarray | None:
         if self.binary:
             return None
@@ -62,6 +68,5 @@ class Trainer:
 
 def predictors(sizes: tuple[int, ...], x: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
     """With two classes it has one logistic output: less work, other numbers of the same function."""
-    case = Case(sizes, batch=sizes[-1], steps=1)
-    trainer = Trainer(case, "sgd", None)
+    trainer = Trainer(problem(Case(sizes, batch=100, steps=1), "sgd"), None)
     return {"predict_proba(x)": lambda: trainer.net.predict_proba(x)}
