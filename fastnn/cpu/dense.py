@@ -9,11 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fastnn.cpu.gemm import gemm
+from fastnn.cpu.gemm import block_offset, gemm
 from fastnn.cpu.share import share
-from fastnn.cpu.vector import pointer, size_of
+from fastnn.cpu.transpose import transpose
+from fastnn.cpu.vector import lanes_of, pointer, size_of
 
 __all__ = ["product"]
+
+
+LONGEST = 4096
+"""Rows of C up to which its transpose fits into the workspace."""
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
@@ -32,12 +37,16 @@ def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
         columns = min(high * block, columns) - column
     else:
         rows = high - low
-    gemm(
-        real,
-        C + (row * ldc + column) * size, ldc,
-        I + (row * i_row + column) * size, i_row,
-        A + row * a_row * size, a_row, a_k,
-        B + column * (ldb if transposed else 1) * size, ldb, transposed,
-        rows, columns, depth,
-        pointer(run, np.int64)[4],
-    )  # fmt: skip
+    scratch = pointer(run, np.int64)[4]
+    C, I, A = C + (row * ldc + column) * size, I + (row * i_row + column) * size, A + row * a_row * size
+    B += column * (ldb if transposed else 1) * size
+    if a_row == 1 and not transposed and 2 * columns <= lanes_of(real) and 2 * columns <= rows <= LONGEST:
+        # few columns fill a part of a register: the other way round, the rows fill it
+        T = scratch + block_offset(real) * size
+        if i_row != 0:  # else I are zeros, a row as long as either side of C
+            transpose(real, I, i_row, rows, columns, T, rows)
+            I, i_row = T, rows
+        gemm(real, T, rows, I, i_row, B, 1, ldb, A, a_k, False, columns, rows, depth, scratch)
+        transpose(real, T, rows, columns, rows, C, ldc)
+        return
+    gemm(real, C, ldc, I, i_row, A, a_row, a_k, B, ldb, transposed, rows, columns, depth, scratch)

@@ -17,7 +17,7 @@ from numba import njit
 from fastnn.cpu.microkernel import copy_lanes, make_tile, transpose_block, transpose_full_block
 from fastnn.cpu.vector import lanes, lanes_of, register_count, size_of
 
-__all__ = ["DEPTH", "DIRECT_DEPTH", "PACKED_DEPTH", "ROWS", "gemm", "scratch_size"]
+__all__ = ["DEPTH", "DIRECT_DEPTH", "PACKED_DEPTH", "ROWS", "block_offset", "gemm", "scratch_size"]
 
 DEPTH = 128
 """Depth of a packed panel: 128 x 32 float32 are 16 KiB, in L1 beside the rows they come from (256: 15 % slower)."""
@@ -38,6 +38,13 @@ def scratch_size(dtype: str) -> int:
     """Elements that one thread needs to pack a panel of B and a block of A."""
     width = lanes(dtype)
     return (_PANEL_DEPTH + width) * 2 * width + (ROWS + 1) * PACKED_DEPTH + 2 * width
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def block_offset(real):
+    """Where in the workspace a packed block of A begins; products of less than 96 rows leave it free."""
+    width = lanes_of(real)
+    return (_PANEL_DEPTH + width) * 2 * width
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
@@ -152,7 +159,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
     pack_a = columns >= 16 * width and rows >= 96 and depth >= 96 and (a_row == 1 or a_k == 1)
     for r in range(0, rows, ROWS if pack_a else max(rows, 1)):
         block = min(ROWS, rows - r) if pack_a else rows
-        packed_a = scratch + (_PANEL_DEPTH + width) * 2 * width * size
+        packed_a = scratch + block_offset(real) * size
         for j_outer in range(0, columns if not pack_a else 2 * width, 2 * width):
             k = 0
             while k < max(depth, 1):

@@ -32,7 +32,7 @@ class Program:
                     if word.constant == "zeros":
                         result = instruction.result
                         columns = result.row_size if len(result.shape) > 1 else result.size
-                        self.zero_row = max(self.zero_row, columns)
+                        self.zero_row = max(self.zero_row, columns, result.shape[0])
                     space = word.constant if buffer is None else buffer.space
                     places.append(
                         (len(words), space, 0 if buffer is None else buffer.offset * buffer.itemsize)
