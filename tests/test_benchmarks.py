@@ -67,7 +67,9 @@ def guide_files(folder):
     files = "".join(
         match.group() for match in re.finditer(r"^cat > .*?^END$\n", commands, re.MULTILINE | re.DOTALL)
     )
-    made = "".join(f"mkdir -p {name}\n" for name in re.findall(r"mkdir -p (\S+)", commands))
+    made = "FASTNN=/somewhere/fastnn-0.1.0-py3-none-any.whl\n" + "".join(
+        f"mkdir -p {name}\n" for name in re.findall(r"mkdir -p (\S+)", commands)
+    )
     subprocess.run(["bash", "-e"], input=made + files, cwd=folder, text=True, check=True)
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
@@ -77,9 +79,14 @@ def test_the_guide_for_authors_makes_a_suite_with_their_optimizer(tmp_path):
     assert {"pyproject.toml", "benchmarks/asv.conf.json", "benchmarks/suite/__init__.py"} <= set(written)
     config = json.loads((tmp_path / "benchmarks" / "asv.conf.json").read_text())
     ours = json.loads((FOLDER / "asv.conf.json").read_text())
-    assert {key: ours[key] for key in config if key != "project"} == {
-        k: v for k, v in config.items() if k != "project"
+    own = {"project", "install_command"}
+    assert {key: ours[key] for key in config.keys() - own} == {
+        key: config[key] for key in config.keys() - own
     }
+    assert [command.split()[-1] for command in config["install_command"]] == [
+        "/somewhere/fastnn-0.1.0-py3-none-any.whl",
+        "{wheel_file}",
+    ]
     plugin = next(name for name in written if name.startswith("fastnn_"))
     module = plugin.removesuffix(".py")
     write_metadata(tmp_path, module.replace("_", "-"), "0.1", {"fastnn": {"mine": module}})
