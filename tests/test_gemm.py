@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 
+from fastnn.cpu.dot import dot
 from fastnn.cpu.gemm import DEPTH
 from fastnn.cpu.lower import TUNED
 from fastnn.ops import affine
@@ -148,11 +150,13 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(dtype, rows, columns, depth
     a, W, b = (
         rng.uniform(-1, 1, shape).astype(dtype) for shape in ((rows, depth), (columns, depth), (columns,))
     )
-    together, alone = np.empty((rows, columns), dtype), np.empty((1, columns), dtype)
+    together, other = np.empty((rows, columns), dtype), np.empty((rows, columns), dtype)
     run_kernel(affine.FORWARD, dtype, together, a, W, b)
     for s in (0, rows // 2, rows - 1):
-        run_kernel(affine.FORWARD, dtype, alone, a[s : s + 1], W, b)
-        assert alone.tobytes() == together[s : s + 1].tobytes()
+        beside = rng.uniform(-1, 1, a.shape).astype(dtype)
+        beside[s] = a[s]
+        run_kernel(affine.FORWARD, dtype, other, beside, W, b)
+        assert other[s].tobytes() == together[s].tobytes()
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -253,3 +257,48 @@ def test_narrower_processors_compute_the_same(environment):
     done = in_process("check_many((1, 2, 3, 5, 8, 13, 14, 15, 16, 29, 40))", **environment)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) > 100
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dots_of_few_rows(dtype):
+    """Every shape around the tiles and registers, inside guarded memory; the bits do not depend on how rows and columns are cut."""
+    rng = np.random.default_rng(3)
+    run = compiled_dot(dtype)
+    for rows in (1, 2, 3, 4, 5, 7):
+        for columns in (1, 3, 4, 5, 8, 9, 17):
+            for depth in (1, 3, 8, 15, 16, 17, 40, 129):
+                A, B = (
+                    rng.standard_normal((rows, depth)).astype(dtype),
+                    rng.standard_normal((columns, depth)).astype(dtype),
+                )
+                b = rng.standard_normal(columns).astype(dtype)
+                guarded = np.full((rows + 2, columns + 2), 7, dtype)
+                C = guarded[1:-1, 1:-1]
+                run(C, b, A, B)
+                expected = b + A.astype(float) @ B.T.astype(float)
+                np.testing.assert_allclose(C, expected, rtol=0, atol=depth * np.finfo(dtype).eps * 8)
+                assert (guarded[[0, -1]] == 7).all()
+                assert (guarded[:, [0, -1]] == 7).all()
+                for r in range(rows):  # alone, and the last column alone
+                    one = np.zeros((1, columns), dtype)
+                    run(one, b, A[r : r + 1], B)
+                    assert one.tobytes() == np.ascontiguousarray(C[r]).tobytes()
+                last = np.zeros((rows, 1), dtype)
+                run(last, b[-1:], A, B[-1:])
+                assert last.tobytes() == np.ascontiguousarray(C[:, -1:]).tobytes()
+
+
+def compiled_dot(dtype):
+    """run(C, b, A, B): C = b + A B^T."""
+    real = np.dtype(dtype).type
+
+    @njit(nogil=True)
+    def call(C, ldc, I, A, a_row, B, b_row, rows, columns, depth):
+        dot(real, C, ldc, I, 0, A, a_row, B, b_row, rows, columns, depth)
+
+    def run(C, b, A, B):
+        at = [array.ctypes.data for array in (C, b, A, B)]
+        ldc = C.strides[0] // C.itemsize
+        call(at[0], ldc, at[1], at[2], A.shape[1], at[3], B.shape[1], *C.shape, A.shape[1])
+
+    return run

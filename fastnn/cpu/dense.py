@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from fastnn.cpu.dot import dot, dot_pays
 from fastnn.cpu.gemm import block_offset, gemm
 from fastnn.cpu.share import share
 from fastnn.cpu.transpose import transpose
@@ -40,6 +41,9 @@ def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
     scratch = pointer(run, np.int64)[4]
     C, I, A = C + (row * ldc + column) * size, I + (row * i_row + column) * size, A + row * a_row * size
     B += column * (ldb if transposed else 1) * size
+    if transposed and a_k == 1 and dot_pays(w[15], w[12], depth):
+        dot(real, C, ldc, I, i_row, A, a_row, B, ldb, rows, columns, depth)
+        return
     if a_row == 1 and not transposed and 2 * columns <= lanes_of(real) and 2 * columns <= rows <= LONGEST:
         # few columns fill a part of a register: the other way round, the rows fill it
         T = scratch + block_offset(real) * size

@@ -19,13 +19,20 @@ from numba.extending import intrinsic
 
 from fastnn.cpu.vector import IR_TYPE, lanes
 
-__all__ = ["copy_lanes", "make_tile", "transpose_block", "transpose_exact_block", "transpose_full_block"]
+__all__ = [
+    "Registers",
+    "copy_lanes",
+    "make_tile",
+    "transpose_block",
+    "transpose_exact_block",
+    "transpose_full_block",
+]
 
 _INT32, _INT64, _BIT = ir.IntType(32), ir.IntType(64), ir.IntType(1)
 _SUFFIX = {"float32": "f32", "float64": "f64"}
 
 
-class _Vectors:
+class Registers:
     """Vector IR of one element type and width inside one function."""
 
     def __init__(self, builder: Any, dtype: str) -> None:
@@ -103,6 +110,29 @@ class _Vectors:
             parts = [self.shuffled(a, b, together) for a, b in zip(parts[::2], parts[1::2], strict=True)]
         return parts[0]
 
+    def added_lanes(self, v: list[Any]) -> list[Any]:
+        """The sum over the lanes of each register: the upper half on the lower half, until one is left. Two registers share the work of one."""
+        width = size = self.width
+        while size > 1 and len(v) > 1 and len(v) % 2 == 0:
+            # groups of `size` lanes belong to one sum each; two registers become one of groups half as long
+            half = size // 2
+            low = [group + lane for group in range(0, width, size) for lane in range(half)]
+            low += [width + lane for lane in low]
+            high = [lane + half for lane in low]
+            pairs = zip(v[::2], v[1::2], strict=True)
+            v = [self.builder.fadd(self.shuffled(a, b, low), self.shuffled(a, b, high)) for a, b in pairs]
+            size = half
+        return [total for register in v for total in self._groups(register, size)]
+
+    def _groups(self, register: Any, size: int) -> list[Any]:
+        """Sums of groups of `size` neighbouring lanes of one register."""
+        half = size // 2
+        while half:
+            order = [lane ^ half for lane in range(self.width)]
+            register = self.builder.fadd(register, self.shuffled(register, self.undefined, order))
+            half //= 2
+        return [self.builder.extract_element(register, _INT32(g)) for g in range(0, self.width, size)]
+
     def transpose_pieces(self, v: list[Any]) -> list[Any]:
         """4 x 4 transposes inside the pieces of four registers."""
         w = self.width
@@ -141,7 +171,7 @@ def make_tile(rows: int, vectors: int) -> Any:
     ):
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth = arguments[1:]
-            vec = _Vectors(builder, str(dtype.dtype))
+            vec = Registers(builder, str(dtype.dtype))
             places = [(r, v) for r in range(rows) for v in range(vectors)]
             masks = [vec.mask(n, v * vec.width) for v in range(vectors)]
 
@@ -198,7 +228,7 @@ def transpose_block(typing_context, dtype, S, s_row, rows, columns, D, d_row):  
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         S, s_row, rows, columns, D, d_row = arguments[1:]
-        vec = _Vectors(builder, str(dtype.dtype))
+        vec = Registers(builder, str(dtype.dtype))
         taken = []
         for j in range(vec.width):
             present = builder.icmp_signed("<", _INT64(j), rows)
@@ -217,7 +247,7 @@ def transpose_exact_block(typing_context, dtype, S, s_row, rows, columns, D, d_r
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         S, s_row, rows, columns, D, d_row = arguments[1:]
-        vec = _Vectors(builder, str(dtype.dtype))
+        vec = Registers(builder, str(dtype.dtype))
 
         def mask(number: int, of: Any, width: Any) -> Any:
             present = builder.icmp_signed("<", _INT64(number), of)
@@ -240,7 +270,7 @@ def transpose_full_block(typing_context, dtype, S, s_row, D, d_row):  # type: ig
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         S, s_row, D, d_row = arguments[1:]
-        vec = _Vectors(builder, str(dtype.dtype))
+        vec = Registers(builder, str(dtype.dtype))
         row = [vec.at(S, builder.mul(s_row, _INT64(j))) for j in range(vec.width)]
         if vec.width < 4:
             columns = vec.transpose([vec.load(place) for place in row])
@@ -265,7 +295,7 @@ def copy_lanes(typing_context, dtype, S, columns, D):  # type: ignore[no-untyped
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         S, columns, D = arguments[1:]
-        vec = _Vectors(builder, str(dtype.dtype))
+        vec = Registers(builder, str(dtype.dtype))
         value = vec.masked_load(vec.at(S, _INT64(0)), vec.mask(columns, 0))
         vec.store(value, vec.at(D, _INT64(0)))
         return context.get_dummy_value()

@@ -24,7 +24,13 @@ class Program:
         self.zero_row = 0
         for instruction in plan.instructions:
             unit, operands = lower(instruction, plan.dtype)
-            how = (instruction.meet, instruction.checks, instruction.each, instruction.members, instruction.bands)
+            how = (
+                instruction.meet,
+                instruction.checks,
+                instruction.each,
+                instruction.members,
+                instruction.bands,
+            )
             table.append((unit.load(), len(words), *map(int, how)))
             for word in operands:
                 if isinstance(word, Place):
