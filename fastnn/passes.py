@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.cpu import Machine, resolve_threads
-from fastnn.cpu.ask import MOST_FLOPS, Ask, ask, supported
+from fastnn.cpu.ask import Ask, ask, supported
 from fastnn.graph import Graph
 from fastnn.locks import Lock
 from fastnn.ops import Kernel, LossOp
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 ROWS = 256
 """Rows of one pass at least: enough to amortise it. (784-128-10: 1000 rows in 1.38 ms; with 64 at a time 1.60, with all at once 1.56.)"""
-PASS_BYTES = 1 << 18
+PASS_BYTES = 1 << 19
 """More rows where their numbers stay within this, in L2: a pass costs 10 us on top. (8-32-32-2: 1000 rows in 76 us, with 256 at a time 91.)"""
 KEPT = 8
 
@@ -48,12 +48,19 @@ class Passes:
         size = -(-n // passes) if passes else 1
         return [(start, min(start + size, n)) for start in range(0, n, size)]
 
-    def ask(self, rows: int, link: Kernel | None, scaling: Scaling | None) -> Ask:
-        """A function that gives outputs for so many rows at once; `_unknown` where the work is better done with other threads running."""
-        plan = build_plan(self._graph, rows, self._dtype, link=link)
-        if plan.flops > MOST_FLOPS or resolve_threads(None, plan) > 1:
+    def ask(self, n: int, link: Kernel | None, scaling: Scaling | None) -> Ask:
+        """A function that gives outputs for n rows at once; `_unknown` where a team does that."""
+        cuts = self._cuts(n)
+        (first, stop), (last, end) = cuts[0], cuts[-1]
+        plan = build_plan(self._graph, stop - first, self._dtype, link=link)
+        rest = (
+            None
+            if end - last == stop - first
+            else build_plan(self._graph, end - last, self._dtype, link=link)
+        )
+        if resolve_threads(None, plan) > 1:
             return _unknown
-        return ask(plan, self._theta, *(scaling or ()))
+        return ask(n, plan, rest, self._theta, *(scaling or ()))
 
     def outputs(self, X: Array, link: Kernel | None = None, threads: int | None = None) -> Array:
         """Outputs of all rows: raw, or through the link."""
@@ -146,7 +153,7 @@ class Prepared:
     def add(self, what: str, rows: int, passes: Passes, link: Kernel | None, scaling: Scaling | None) -> None:
         """Prepare a function for so many rows when they come for the second time: plan and memory are not for those who ask once."""
         key = (what, rows)
-        if rows > ROWS or key in self._known or not supported():
+        if key in self._known or not supported():
             return
         if key not in self._seen:
             if len(self._seen) > 10 * KEPT:

@@ -1,10 +1,11 @@
 """net(X) as a built-in function of Python that Numba compiled: no byte code, no lock and no ctypes between the caller and the loop.
 
-Python calls object* f(object* self, object* X). Ours looks at X as C code would (type, dtype, shape, flags), copies it to the machine's memory, scaled where
-the network scales, runs the plan and puts the outputs into a fresh array. What it does not know, or what is not finite, it answers with None: then the caller
-goes the long way, where everything is converted, or refused in a sentence.
+Python calls object* f(object* self, object* X). Ours looks at X as C code would (type, dtype, shape, flags) and at its numbers, which must be finite, makes the
+array for the outputs and runs the plan on both where they lie; what is scaled or of another dtype is copied first. What it does not know, or what is not finite, it
+answers with None: then the caller goes the long way, where everything is converted, or refused in a sentence.
 
-It keeps the interpreter's lock. To let it go and to take it again costs more than a small network, and so two threads never meet in its machine.
+It keeps the interpreter's lock where there is little to do. To let it go and to take it again costs more than a small network, and so two threads never meet in
+its machine.
 """
 
 from __future__ import annotations
@@ -29,9 +30,8 @@ Array = NDArray[Any]
 Ask = Callable[[Any], Array | None]
 
 MOST_FLOPS = 1_000_000
-"""A plan with more work (some 50 us) lets other Python threads run meanwhile: it goes the long way, and the few us that this takes don't show."""
+"""With more work (some 20 us) other Python threads may run meanwhile. Should one of them ask the same, it goes the long way."""
 
-_AT = {name: place for place, name in enumerate(WORDS)}
 
 _NEW_ARRAY = 93
 """Place of PyArray_New in NumPy's table of functions; places never move."""
@@ -107,31 +107,64 @@ class _Words(np.ndarray[Any, np.dtype[np.int64]]):
     kept: tuple[Any, ...]
 
 
-def ask(plan: Plan, theta: Array, shift: Array | None = None, scale: Array | None = None) -> Ask:
-    """A function of one argument: outputs of the plan for an array of its samples, or None where the caller must look himself.
+def ask(
+    n: int,
+    plan: Plan,
+    last: Plan | None,
+    theta: Array,
+    shift: Array | None = None,
+    scale: Array | None = None,
+) -> Ask:
+    """A function of one argument: outputs for an array of n samples, or None where the caller must look himself.
 
-    theta, shift and scale are read where they lie at every call (both scalers float64, C-contiguous, shaped as one sample).
+    The plan takes some of the rows at a time, `last` what is left. theta, shift and scale are read where they lie at every call (both scalers float64,
+    C-contiguous, shaped as one sample).
     """
-    machine = Machine(plan)
-    X, out = (np.zeros(plan.externals[name].shape, plan.dtype) for name in ("X", "out"))
-    for name, array in (("theta", theta), ("X", X), ("out", out)):
-        machine.bind(name, array)
-    shape, out_shape = np.array(X.shape[1:], np.int64), np.array(out.shape, np.int64)
+    machine = Machine(plan, last)
+    machine.bind("theta", theta)
+    machine.full_steps(n)
+    X, out = plan.externals["X"], plan.externals["out"]
+    staged = np.zeros(X.shape, plan.dtype)
+    shape, out_shape = np.array(X.shape[1:], np.int64), np.array((n, *out.shape[1:]), np.int64)
+    places = {name: _places(machine, name) for name in ("X", "out")}
     words = np.zeros(len(WORDS), np.int64).view(_Words)
+    api = ctypes.pythonapi
     values = {
         "array_type": id(np.ndarray), "float32": id(np.dtype("float32")), "float64": id(np.dtype("float64")),
-        "axes": len(shape), "shape": shape.ctypes.data, "features": X[0].size, "rows": len(X),
-        "X": X.ctypes.data, "runner": machine.runner_address, "frame": machine.frame_address,
-        "out": out.ctypes.data, "out_size": out.size, "out_axes": out.ndim, "out_shape": out_shape.ctypes.data,
-        "out_type": out.dtype.num, "new_array": _new_array(),
-        "none": id(None), "take_reference": ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value or 0,
+        "axes": len(shape), "shape": shape.ctypes.data, "features": X.row_size, "rows": n,
+        "staged": staged.ctypes.data, "pass_rows": plan.batch, "runner": machine.runner_address, "frame": machine.frame_address,
+        "X_places": places["X"].ctypes.data, "X_count": len(places["X"]),
+        "out_places": places["out"].ctypes.data, "out_count": len(places["out"]),
+        "out_row": out.row_size, "out_axes": len(out_shape), "out_shape": out_shape.ctypes.data,
+        "out_type": np.dtype(plan.dtype).num, "new_array": _new_array(), "none": id(None),
+        "take": _address(api.Py_IncRef), "drop": _address(api.Py_DecRef),
     }  # fmt: skip
     if shift is not None and scale is not None:
         values |= {"shift": shift.ctypes.data, "scale": scale.ctypes.data}
+    if plan.flops * n > MOST_FLOPS * plan.batch:
+        values |= {
+            "leave_lock": _address(api.PyEval_SaveThread),
+            "take_lock": _address(api.PyEval_RestoreThread),
+        }
     for name, value in values.items():
-        words[_AT[name]] = value
-    words.kept = (machine, theta, shift, scale, X, out, shape, out_shape)
-    build = ctypes.pythonapi.PyCFunction_NewEx
+        words[WORDS.index(name)] = value
+    words.kept = (machine, theta, shift, scale, staged, shape, out_shape, places)
+    build = api.PyCFunction_NewEx
     build.restype, build.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     function: Ask = build(ctypes.addressof(_method(plan.dtype)), words, None)
     return function
+
+
+def _places(machine: Machine, name: str) -> NDArray[np.int64]:
+    """Where the address of an external buffer is written: (address of the word, what to add) a row."""
+    pairs = [
+        (program.words.ctypes.data + 8 * int(index), int(offset))
+        for program in machine.programs
+        if name in program.places
+        for index, offset in zip(*program.places[name], strict=True)
+    ]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

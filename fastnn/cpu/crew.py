@@ -17,7 +17,6 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from fastnn.cpu.answer import call_address
 from fastnn.cpu.vector import atomic_add, atomic_load, call_yield, pause, pointer
 
 __all__ = [
@@ -30,6 +29,7 @@ __all__ = [
     "MOST_WORKERS",
     "RELEASE",
     "YIELD",
+    "call_address",
     "team_call",
 ]
 
@@ -51,6 +51,18 @@ TURNS_OF_YIELD = 1000
 """Turns (some 30 us) before a thread that waits offers its core: there may be fewer cores than threads, but a core that is given away is gone for milliseconds."""
 NAP = 100
 """Microseconds between two looks of a call whose turn has not come."""
+
+
+@intrinsic
+def call_address(typing_context: Any, address: Any, arguments: Any) -> Any:
+    """Call the C function at `address` with a tuple of integers; gives an int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        values = [builder.extract_value(given[1], place) for place in range(len(arguments))]
+        kind = ir.FunctionType(ir.IntType(64), [value.type for value in values])
+        return builder.call(builder.inttoptr(given[0], kind.as_pointer()), values)
+
+    return types.int64(types.int64, arguments), codegen
 
 
 @intrinsic
