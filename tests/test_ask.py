@@ -256,13 +256,92 @@ def test_a_forked_child_asks_and_its_parent_does_not_notice():
     assert (net(x) == expected).all()
 
 
-def test_large_networks_let_other_threads_run():
-    """More than 50 us with the interpreter's lock would be felt elsewhere."""
-    net = fnn.Network(1000, [fnn.Dense(1000, "relu"), fnn.Dense(2)])
-    x = np.ones((1, 1000), "float32")
-    for _ in range(3):
-        net(x)
-    assert net._prepared.outputs(x) is not None
+@pytest.fixture
+def alone(monkeypatch):
+    """One core: a team would go the long way."""
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "1")
+
+
+def wide(dtype="float32"):
+    net = fnn.Network(300, [fnn.Dense(60, "tanh"), fnn.Dense(3)], dtype=dtype)
+    net.loss = fnn.losses.cross_entropy
+    return net, np.random.default_rng(0).normal(size=(1500, 300)).astype("float32")
+
+
+@pytest.mark.parametrize("n", [256, 257, 700, 1500])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [None, "standardise"])
+def test_many_rows_in_several_passes_give_the_bits_of_the_long_way(n, dtype, scale, alone):
+    net, X = wide(dtype)
+    if scale:
+        net.fit(X[:20], labels(20), loss="cross_entropy", epochs=1, scale=scale, **QUIET)
+    prepared(net, X[:n])
+    for given in (X[:n], X[:n].astype("float64")):
+        assert net(given).tobytes() == net(given, threads=1).tobytes()
+        assert net.predict(given).tobytes() == net.predict(given, threads=1).tobytes()
+
+
+def test_what_is_wrong_in_the_last_pass_is_refused_and_leaves_nothing_behind(alone):
+    net, X = wide()
+    prepared(net, X)
+    good = net(X)
+    X[-1, -1] = np.nan
+    known = net._prepared.outputs
+    assert known(X) is None
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(20):
+        assert known(X) is None
+    left = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert left < good.nbytes
+    with pytest.raises(fnn.DataError, match=r"X\[1499, 299\]"):
+        net(X)
+    assert (net(X[:-1]) == good[:-1]).all()
+
+
+def test_threads_that_ask_for_much_at_once_get_their_own_answers(alone):
+    """The interpreter's lock is let go meanwhile, and the machine has one memory: who finds it taken goes the long way."""
+    net, X = wide()
+    expected = net(X)
+    halves = [X[:700], X[700:1400]]
+    prepared(net, halves[0])
+    wrong = []
+
+    def work(k):
+        for _ in range(100):
+            if net(halves[k]).tobytes() != expected[700 * k : 700 * k + 700].tobytes():
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k % 2,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not wrong
+
+
+def test_other_threads_run_while_a_large_network_is_asked(alone):
+    net = fnn.Network(1000, [fnn.Dense(3000, "relu"), fnn.Dense(2)])
+    X = np.ones((1000, 1000), "float32")
+    prepared(net, X)
+    counted, asked, stop = [0], [], []
+
+    def count():
+        while not stop:
+            counted[0] += 1
+            time.sleep(0.0005)
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    known = net._prepared.outputs
+    for _ in range(5):
+        before = counted[0]
+        known(X)
+        asked.append(counted[0] - before)
+    stop.append(True)
+    counter.join()
+    assert max(asked) > 3, "a call takes some 40 ms"
 
 
 def test_without_the_objects_that_it_expects_all_goes_the_long_way(monkeypatch):
