@@ -30,7 +30,7 @@ from numba import cfunc, njit
 from fastnn import numerics
 from fastnn.cpu.share import share
 from fastnn.cpu.transpose import transpose
-from fastnn.cpu.vector import LANES, lane_array, pointer, real_from_bits, size_of, view
+from fastnn.cpu.vector import LANES, lane_array, pointer, real_from_bits, size_of, use_widest_registers, view
 from fastnn.numerics import {dtype} as math
 
 real = np.{dtype}
@@ -65,6 +65,7 @@ def _loop(kernel: Kernel, same: tuple[int, ...], lanes: bool) -> str:
     lines = [
         f"\n@cfunc('void(int64, int64, int64, int64)', _nrt=False, {OPTIONS})",
         "def kernel(_words, _run, _t, _team):",
+        *(["    use_widest_registers()"] if kernel.functions and not kernel.elementwise else []),
         "    _w = pointer(_words, np.int64)",
     ]
     place = 2

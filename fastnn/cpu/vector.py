@@ -106,6 +106,18 @@ def view(typing_context: Any, address: Any, dtype: Any, shape: Any) -> Any:
     return array_type(types.int64, dtype, shape), codegen
 
 
+@intrinsic
+def use_widest_registers(typing_context: Any) -> Any:
+    """Let LLVM vectorise the function that calls this with the widest registers there are; by itself it stays at half of AVX-512's."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        # llvmlite knows the attributes that have no value; a set takes the others as well
+        set.add(builder.function.attributes, f'"prefer-vector-width"="{8 * register_bytes()}"')
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
 LANES = 64
 """Samples that a function of a row handles at once: enough for the widest registers, several times over."""
 
