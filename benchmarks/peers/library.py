@@ -30,6 +30,7 @@ TITLES = {
     "sklearn": "scikit-learn",
     "numpy": "NumPy",
     "onnx": "onnxruntime",
+    "scipy": "SciPy",
 }
 PAUSE = 0.03
 """Seconds between two turns: thread pools spin for a while after their last work."""

@@ -32,6 +32,6 @@ def source(result: Mapping[str, Any], item: int) -> str:
     versions = ", ".join(f"{TITLES.get(name, name)} {v}" for name, v in result.get("versions", {}).items())
     gone = "".join(f" {TITLES.get(name, name)} is absent: {why}." for name, why in result["absent"].items())
     return (
-        f"{about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}; {versions};"
+        f"{about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}; {versions or 'no library'};"
         f" commit {about['commit']}, {about['date']}; `python benchmarks/peers/run.py --items {item}`.{gone}"
     )

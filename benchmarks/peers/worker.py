@@ -1,7 +1,7 @@
 """One library in its own process: reads a JSON command a line, answers with a JSON line.
 
     {"do": "prepare", "case": {...}, "optimizer": "sgd", "theta": "file.npy"}
-                                           compiles, warms up, writes the weights after a few epochs
+                                           compiles, warms up, and if asked to, writes the weights after a few epochs
     {"do": "calibrate", "seconds": 0.1}    chooses how many epochs make a sample
     {"do": "sample"}                       measures once
     {"do": "predictors", "sizes": [8, 32, 32, 2], "batch": 1}
@@ -21,6 +21,9 @@ import sys
 import time
 from typing import Any
 
+LONG = 0.2
+"""Seconds of an epoch beside which the fixed cost of a call is nothing."""
+
 
 def measure(trainer: Any, epochs: int) -> tuple[float, float]:
     """(wall, CPU) seconds of `epochs` epochs from the initial weights."""
@@ -37,7 +40,7 @@ class Worker:
         self.fixed_cost = self.module.FIXED_COST
         self.trainer: Any = None
 
-    def prepare(self, case: dict[str, Any], optimizer: str, theta: str) -> dict[str, Any]:
+    def prepare(self, case: dict[str, Any], optimizer: str, theta: str | None = None) -> dict[str, Any]:
         import numpy as np
         from cases import Case, problem
 
@@ -45,10 +48,11 @@ class Worker:
         self.trainer = None  # the one before gives its memory back first
         self.trainer = self.module.Trainer(problem(self.case, optimizer), self.threads)
         self.trainer.run(1)
-        measure(self.trainer, self.case.check)
-        weights = self.trainer.theta()  # equal in all libraries when they do the same work
-        if weights is not None:
-            np.save(theta, weights)
+        if theta is not None:
+            measure(self.trainer, self.case.check)
+            weights = self.trainer.theta()  # equal in all libraries when they do the same work
+            if weights is not None:
+                np.save(theta, weights)
         return {"note": self.trainer.note}
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
@@ -59,12 +63,13 @@ class Worker:
             many, _ = measure(self.trainer, k)
             self.epochs = max(1, round(seconds / max((many - few) / (k - 1), 1e-6)))
             measure(self.trainer, self.epochs)
-        if self.fixed_cost:
+        self.subtracts = self.fixed_cost and few < LONG
+        if self.subtracts:
             self.epochs = max(3, self.epochs)  # or the difference of two times would be mostly noise
         return {"epochs": self.epochs}
 
     def sample(self) -> dict[str, Any]:
-        if self.fixed_cost:
+        if self.subtracts:
             wall_1, cpu_1 = measure(self.trainer, 1)
             wall, cpu = measure(self.trainer, 1 + self.epochs)
             wall, cpu = wall - wall_1, cpu - cpu_1
