@@ -16,7 +16,11 @@ CROWDED = 0.85
 TWICE = 2
 """Looks in a row that found somebody before one thread is tried: everybody is away once in a while."""
 PIECE = 5e-3
-"""Seconds until the next look; how long the first steps of a team that comes back may take is a fifth of it."""
+"""Seconds until the next look; a fifth of it while something is tried."""
+TRIAL = 0.02
+"""Seconds that are enough to compare: on busy cores one step is no measure."""
+KEPT = 0.9
+"""Weight of what was seen before, at every look."""
 SHORTEST, LONGEST = 0.2, 3.2
 """Seconds until the team is tried again: doubled each time that one thread was faster."""
 
@@ -27,7 +31,7 @@ class Pace:
     def __init__(self, most: int, cores: int) -> None:
         self.most, self.threads = most, most
         self._cores = min(most, cores)
-        self._seconds: dict[int, float] = {}  # that a step took, by the number of threads
+        self._sums: dict[int, tuple[float, float]] = {}  # seconds and steps of late, by the number of threads
         self._crowded = 0  # looks one after the other that found somebody else on the cores
         self._pause = SHORTEST
         self._again = 0.0  # when to try the other number of threads, on the clock of perf_counter
@@ -35,35 +39,40 @@ class Pace:
 
     def steps(self, left: int) -> int:
         """How many steps until the next look."""
-        seconds = self._seconds.get(self.threads, self._seconds.get(self.most, PIECE))
-        return max(1, min(left, int((PIECE / 5 if self._trying else PIECE) / max(seconds, 1e-9))))
+        wall, steps = self._sums.get(self.threads) or next(iter(self._sums.values()), (PIECE, 1.0))
+        piece = PIECE / 5 if self._trying else PIECE
+        return max(1, min(left, int(piece * steps / max(wall, 1e-9))))
 
     def saw(self, steps: int, wall: float, cpu: float) -> None:
         """The steps took `wall` seconds, and the process `cpu` seconds of its cores' time."""
         if steps == 0:
             return
-        now, seconds = time.perf_counter(), wall / steps
-        before = self._seconds.get(self.threads)
-        self._seconds[self.threads] = seconds
+        now = time.perf_counter()
+        before = self._sums.get(self.threads, (0.0, 0.0))
+        kept = 1.0 if self._trying else KEPT
+        self._sums[self.threads] = kept * before[0] + wall, kept * before[1] + steps
         if self._trying:
-            self._decide(now)
+            if self._sums[self.threads][0] >= TRIAL:
+                self._decide(now)
         elif self.threads == 1:
-            self._try(self.most if now >= self._again else 1)
-        elif before is None or cpu >= CROWDED * self._cores * wall or now < self._again:
-            self._crowded = 0  # (the first look has seen threads that were hired)
+            if now >= self._again:
+                self._try(self.most)
+        elif before[1] == 0:  # that was the time to hire threads
+            self._sums[self.threads] = wall / 10, steps / 10
+        elif cpu >= CROWDED * self._cores * wall or now < self._again:
+            self._crowded = 0
         else:
             self._crowded += 1
             if self._crowded == TWICE:
-                self._seconds[self.most] = min(before, seconds)
                 self._try(1)
 
     def _try(self, threads: int) -> None:
-        self._trying = threads != self.threads
-        self.threads = threads
+        self.threads, self._trying = threads, True
+        self._sums.pop(threads, None)
 
     def _decide(self, now: float) -> None:
         """Both were measured, one just now: go on with the faster."""
-        faster = min(self._seconds, key=lambda threads: self._seconds[threads])
+        faster = min(self._sums, key=lambda threads: self._sums[threads][0] / self._sums[threads][1])
         if faster == self.most:
             self._pause = SHORTEST
         elif self.threads == self.most:
