@@ -77,7 +77,7 @@ def test_python_allocates_as_much_for_many_steps_of_a_call_as_for_few(threads):
 
     peak(8)
     few, many = peak(8), peak(4_000)
-    assert many <= few + 600, "a few numbers, whatever the number of steps"
+    assert many < few + 4000, "a few numbers for each look at the clock: less than a byte a step"
 
 
 class Mallinfo2(ctypes.Structure):
