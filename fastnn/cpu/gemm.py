@@ -25,8 +25,8 @@ DIRECT_DEPTH = 512
 """Depth taken at once where B is read where it lies."""
 PACKED_DEPTH = 256
 """Depth of a block where A is packed as well: 192 is 3 % slower, and would cut the gradients of a batch of 256 in two."""
-ROWS = 420
-"""Rows of one packed block of A: 420 x 256 float32 are 420 KiB of L2."""
+ROWS = 560
+"""Rows that one packed block of A has at most: 560 x 256 float32 are 560 KiB of L2. B is packed again for every block."""
 _PANEL_DEPTH = max(DEPTH, PACKED_DEPTH)
 
 _H0, _H1, _H2, _H3, _H4 = (14, 8, 4, 2, 1) if register_count() == 32 else (6, 4, 3, 2, 1)
@@ -157,8 +157,12 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
     width = lanes_of(real)
     size = size_of(real)
     pack_a = columns >= 16 * width and rows >= 96 and depth >= 96 and (a_row == 1 or a_k == 1)
-    for r in range(0, rows, ROWS if pack_a else max(rows, 1)):
-        block = min(ROWS, rows - r) if pack_a else rows
+    step = max(rows, 1)
+    if pack_a:  # blocks of nearly the same number of rows, whole tiles
+        blocks = -(-rows // ROWS)
+        step = -(-rows // (blocks * _H0)) * _H0
+    for r in range(0, rows, step):
+        block = min(step, rows - r)
         packed_a = scratch + block_offset(real) * size
         for j_outer in range(0, columns if not pack_a else 2 * width, 2 * width):
             k = 0

@@ -40,7 +40,7 @@ def lane_loop(kernel: Kernel) -> list[str]:
     """Blocks of samples, their rows transposed into the workspace, run, and transposed back."""
     rows = [name for name, spec in kernel.arrays.items() if spec == "2"]
     written = list(kernel.arrays)[: 1 + kernel.extra_results]
-    room = min(WORKSPACE // len(rows), 16384)
+    room = WORKSPACE // len(rows)
     lines = [
         f"    _longest = max({', '.join(f'{name}.shape[1]' for name in rows)}, 1)",
         f"    if _longest <= {room} // 8 and _high - _low >= {FEWEST}:",
