@@ -184,6 +184,18 @@ class Wide:
         return a
 
 
+def test_an_argument_that_is_not_kept_is_named():
+    class Forgets:
+        name = "forgets"
+
+        def __init__(self, rate=0.5): ...
+
+    with pytest.raises(
+        PluginError, match=r"'forgets' does not keep the argument 'rate'(.|\n)*self.rate = rate"
+    ):
+        class_config(Forgets())
+
+
 def test_class_config_holds_what_differs_from_the_defaults():
     assert class_config(Wide(3)) == {"name": "wide", "n_out": 3}
     config = class_config(Wide(np.int64(3), scaled(alpha=5.0), scale=2.0))

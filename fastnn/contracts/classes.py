@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.errors import PluginError
+
 Array = NDArray[Any]
 Need = Literal["value", "gradient", "hvp", "hessian"]
 
@@ -56,7 +58,7 @@ class Layer(Protocol):
 
 
 def class_config(thing: Any) -> dict[str, Any]:
-    """{"name": ..., arguments of __init__ that differ from their defaults} of a layer or a solver.
+    """{"name": ..., arguments of __init__ that differ from their defaults} of a layer or a solver; PluginError where one is not kept.
 
     >>> class Halve:
     ...     name = "halve"
@@ -68,6 +70,11 @@ def class_config(thing: Any) -> dict[str, Any]:
     for name, parameter in inspect.signature(type(thing)).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
+        if not hasattr(thing, name):
+            raise PluginError(
+                f"{thing.name!r} does not keep the argument {name!r} of its __init__, so no file can keep it",
+                hint=f"self.{name} = {name}",
+            )
         value = getattr(thing, name)
         if isinstance(value, np.generic):
             value = value.item()

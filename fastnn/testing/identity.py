@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastnn.contracts import Part, class_config
+from fastnn.errors import PluginError
 from fastnn.registry import registry
 from fastnn.testing.claims import require
 
@@ -74,7 +75,7 @@ def check_class_identity(thing: Any, kind: str) -> None:
     _check_name(thing, kind, who)
     try:
         config = class_config(thing)
-    except AttributeError as error:
+    except PluginError as error:
         raise AssertionError(
             f"{who}: an argument of __init__ is not kept under its own name: {error}"
         ) from error
