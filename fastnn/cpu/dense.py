@@ -44,13 +44,17 @@ def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
     if transposed and a_k == 1 and dot_pays(w[15], w[12], depth):
         dot(real, C, ldc, I, i_row, A, a_row, B, ldb, rows, columns, depth)
         return
-    if a_row == 1 and not transposed and 2 * columns <= lanes_of(real) and 2 * columns <= rows <= LONGEST:
-        # few columns fill a part of a register: the other way round, the rows fill it
-        T = scratch + block_offset(real) * size
+    turned = (
+        a_row == 1 and not transposed and 2 * columns <= lanes_of(real) and 2 * columns <= rows <= LONGEST
+    )
+    T, T_row = C, ldc
+    if turned:  # few columns fill a part of a register: the other way round, the rows fill it
+        T, T_row = scratch + block_offset(real) * size, rows
         if i_row != 0:  # else I are zeros, a row as long as either side of C
             transpose(real, I, i_row, rows, columns, T, rows)
             I, i_row = T, rows
-        gemm(real, T, rows, I, i_row, B, 1, ldb, A, a_k, False, columns, rows, depth, scratch)
-        transpose(real, T, rows, columns, rows, C, ldc)
-        return
-    gemm(real, C, ldc, I, i_row, A, a_row, a_k, B, ldb, transposed, rows, columns, depth, scratch)
+        A, a_row, a_k, B, ldb = B, 1, ldb, A, a_k
+        rows, columns = columns, rows
+    gemm(real, T, T_row, I, i_row, A, a_row, a_k, B, ldb, transposed, rows, columns, depth, scratch)
+    if turned:
+        transpose(real, T, T_row, rows, columns, C, ldc)
