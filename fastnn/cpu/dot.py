@@ -90,8 +90,9 @@ def _make_dots(rows: int, columns: int) -> Any:
     return dots
 
 
-_four_by_four, _two_by_four, _one_by_eight = _make_dots(4, 4), _make_dots(2, 4), _make_dots(1, 8)
+_four_by_four, _two_by_four, _one_by_four = _make_dots(4, 4), _make_dots(2, 4), _make_dots(1, 4)
 _four_by_one, _two_by_one, _one_by_one = _make_dots(4, 1), _make_dots(2, 1), _make_dots(1, 1)
+_one_by_eight = _make_dots(1, 8)
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
@@ -108,28 +109,30 @@ def dot_pays(rows, columns, depth):  # type: ignore[no-untyped-def]
 def dot(real, C, ldc, I, i_row, A, a_row, B, b_row, rows, columns, depth):  # type: ignore[no-untyped-def]
     """C = I + A B^T; addresses are int64, strides count elements."""
     size = size_of(real)
-    r = 0
-    while r < rows:
-        height = 4 if rows - r >= 4 else 2 if rows - r >= 2 else 1
-        wide = 8 if height == 1 else 4
-        a, i_first, c_first = A + r * a_row * size, I + r * i_row * size, C + r * ldc * size
-        j = 0
-        while j < columns:
-            b, i, c = B + j * b_row * size, i_first + j * size, c_first + j * size
-            if columns - j >= wide:
+    wide = 8 if rows == 1 else 4
+    j = 0
+    while j < columns:  # outside: a few rows of B, from memory once, meet all of A, which stays in L1
+        n = wide if columns - j >= wide else 1
+        b, i, c = B + j * b_row * size, I + j * size, C + j * size
+        r = 0
+        while r < rows:
+            height = 4 if rows - r >= 4 else 2 if rows - r >= 2 else 1
+            if n == 8:
+                _one_by_eight(real, A, a_row, b, b_row, i, i_row, c, ldc, depth)
+            elif n == 4:
                 if height == 4:
-                    _four_by_four(real, a, a_row, b, b_row, i, i_row, c, ldc, depth)
+                    _four_by_four(real, A + r * a_row * size, a_row, b, b_row, i, i_row, c, ldc, depth)
                 elif height == 2:
-                    _two_by_four(real, a, a_row, b, b_row, i, i_row, c, ldc, depth)
+                    _two_by_four(real, A + r * a_row * size, a_row, b, b_row, i, i_row, c, ldc, depth)
                 else:
-                    _one_by_eight(real, a, a_row, b, b_row, i, i_row, c, ldc, depth)
-                j += wide
+                    _one_by_four(real, A + r * a_row * size, a_row, b, b_row, i, i_row, c, ldc, depth)
+            elif height == 4:
+                _four_by_one(real, A + r * a_row * size, a_row, b, b_row, i, i_row, c, ldc, depth)
+            elif height == 2:
+                _two_by_one(real, A + r * a_row * size, a_row, b, b_row, i, i_row, c, ldc, depth)
             else:
-                if height == 4:
-                    _four_by_one(real, a, a_row, b, b_row, i, i_row, c, ldc, depth)
-                elif height == 2:
-                    _two_by_one(real, a, a_row, b, b_row, i, i_row, c, ldc, depth)
-                else:
-                    _one_by_one(real, a, a_row, b, b_row, i, i_row, c, ldc, depth)
-                j += 1
-        r += height
+                _one_by_one(real, A + r * a_row * size, a_row, b, b_row, i, i_row, c, ldc, depth)
+            r += height
+            i += height * i_row * size
+            c += height * ldc * size
+        j += n
