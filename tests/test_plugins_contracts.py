@@ -184,6 +184,24 @@ class Wide:
         return a
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"defaults": 3}, "defaults is no mapping"),
+        ({"state": 3}, "state is no tuple of strings"),
+        ({"state": "total"}, r"state is a string(.|\n)*as \('total',\)"),
+        ({"state": (1,)}, "state is no tuple of strings"),
+        ({"aliases": 3}, "aliases is no tuple of strings"),
+        ({"aliases": "other"}, "aliases is a string"),
+        ({"domain": 3}, "domain is no tuple of strings"),
+        ({"domain": ("epsilon > 0", 3)}, "domain is no tuple of strings"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(wrong, sentence):
+    with pytest.raises(PluginError, match=sentence):
+        Rule("wrong", step, **{"state": ("total",), "defaults": {"eta": 0.1, "epsilon": 1e-8}, **wrong})
+
+
 def test_an_argument_that_is_not_kept_is_named():
     class Forgets:
         name = "forgets"

@@ -59,14 +59,18 @@ class Part:
 
     def __post_init__(self) -> None:
         name: Any = self.name
-        aliases: Any = self.aliases
+        defaults: Any = self.defaults
         if not (isinstance(name, str) and name.isidentifier()):
             raise PluginError(
                 f"{self.noun} name {name!r} is not an identifier", expected="one as 'leaky_relu'"
             )
-        if isinstance(aliases, str):
-            raise PluginError(f"{self.noun} {name!r}: aliases is a string", expected="a tuple of strings")
-        object.__setattr__(self, "aliases", tuple(aliases))
+        self._check_names("aliases", self.aliases, "another_name")
+        if not isinstance(defaults, Mapping):
+            raise PluginError(
+                f"{self.noun} {self.name!r}: defaults is no mapping",
+                got=repr(defaults)[:80],
+                expected="{setting: number}",
+            )
         numbers = {setting: self._number(setting, value) for setting, value in self.defaults.items()}
         object.__setattr__(self, "defaults", numbers)
         self._freeze()
@@ -74,12 +78,7 @@ class Part:
 
     def _check_domain(self) -> None:
         """PluginError for a domain that means no setting, or that its default is out of; SettingError for a setting."""
-        domain: Any = self.domain
-        if isinstance(domain, str):
-            raise PluginError(
-                f"{self.noun} {self.name!r}: domain is a string", expected=f"a tuple, as ({domain!r},)"
-            )
-        object.__setattr__(self, "domain", tuple(domain))
+        self._check_names("domain", self.domain, "eta >= 0")
         for text in self.domain:
             bounds = domains.parse(text)
             if bounds.name not in self.defaults:
@@ -95,6 +94,18 @@ class Part:
                     got=repr(value),
                     expected=bounds.text,
                 )
+
+    def _check_names(self, field_: str, values: Any, example: str) -> None:
+        """The field becomes a tuple of texts; PluginError where it is something else."""
+        texts = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else None
+        if texts is None or not all(isinstance(text, str) for text in texts):
+            what = "a string" if isinstance(values, str) else "no tuple of strings"
+            raise PluginError(
+                f"{self.noun} {self.name!r}: {field_} is {what}",
+                got=repr(values)[:80],
+                expected=f"a tuple, as ({example!r},)",
+            )
+        object.__setattr__(self, field_, texts)
 
     def allows(self, name: str, value: float) -> bool:
         """Whether `value` lies in what the domains say of the setting `name`."""

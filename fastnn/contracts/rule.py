@@ -49,12 +49,7 @@ class Rule(Part):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        state: Any = self.state
-        if isinstance(state, str):
-            raise PluginError(
-                f"optimizer {self.name!r}: state is a string", expected="a tuple, as ('total',)"
-            )
-        object.__setattr__(self, "state", tuple(state))
+        self._check_names("state", self.state, "total")
         if "eta" not in self.defaults:
             raise PluginError(
                 f"optimizer {self.name!r} has no default learning rate", hint="defaults={'eta': 0.01}"
