@@ -63,7 +63,7 @@ def fit(
     validation    share of the rows to hold out (chosen by the seed), or (X, y)
     seed          of shuffling, holding out and dropout; the network's own by default
     shuffle       a new order of the rows in every epoch
-    threads       how many; the result is the same for any number, bit for bit. None: as many as pay off
+    threads       how many at the most; the result is the same for any number, bit for bit. None: as many as pay off
     scale         "standardise" or "min_max": fitted on the training rows, kept with the network
     sample_weight, class_weight   weights of rows, and of labels ({label: weight} or "balanced")
     resume        path of a Checkpoint: go on where it was written
