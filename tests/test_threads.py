@@ -15,6 +15,9 @@ from cases import GRAPHS, chain, inception, labels, rows
 
 import fastnn as fnn
 from fastnn.cpu import core_count, resolve_threads
+from fastnn.ops import LossOp
+from fastnn.ops.update import update_kernel
+from fastnn.plan import build_plan
 from fastnn.registry import registry
 
 TEAMS = (1, 2, 3, 5)
@@ -52,6 +55,52 @@ def test_every_optimizer_gives_the_same_bits_for_any_number_of_threads(name):
         history = net.fit(rows(net, 40), labels(40), loss="cross_entropy", **options)
         runs.append((net.theta.tobytes(), [row["loss"] for row in history]))
     assert all(run == runs[0] for run in runs)
+
+
+def wide_run(threads, dtype):
+    """Layers dealt out by outputs, updates after their gradients, a batch that every thread gathers, and a short last batch."""
+    net = fnn.Network(150, [fnn.Dense(300, "relu"), fnn.Dense(200, "tanh"), fnn.Dense(10)], dtype=dtype)
+    X = np.random.default_rng(1).standard_normal((43, 150))
+    options = {
+        "optimizer": "adam",
+        "epochs": 3,
+        "batch_size": 9,
+        "threads": threads,
+        "verbose": False,
+        "seed": 2,
+    }
+    history = net.fit(X, np.arange(43) % 10, loss="cross_entropy", **options)
+    return net.theta.tobytes(), [row["loss"] for row in history]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_wide_layers_give_the_same_bits_for_any_number_of_threads(dtype):
+    net = fnn.Network(150, [fnn.Dense(300, "relu"), fnn.Dense(200, "tanh"), fnn.Dense(10)])
+    kernel = update_kernel(registry.get("optimizer", "sgd"))
+    loss = LossOp(registry.get("loss", "cross_entropy"), "index")
+    plan = build_plan(
+        net.graph, 9, "float32", "gradient", loss=loss, gather=True, update=(kernel, {"momentum": 0.0})
+    )
+    assert sum(i.by_column for i in plan.instructions) >= 2
+    assert plan.private_bytes == 9 * 150 * 4
+    assert sum(i.kernel is kernel for i in plan.instructions) == 6
+    runs = [wide_run(threads, dtype) for threads in TEAMS]
+    assert all(run == runs[0] for run in runs)
+
+
+def test_bands_of_a_large_batch_give_the_same_bits_for_any_number_of_threads():
+    runs = []
+    for threads in TEAMS:
+        net = fnn.Network(4, [fnn.Dense(32, "tanh"), fnn.Dense(16, "tanh"), fnn.Dense(4)])
+        assert (
+            max(i.bands for i in net.plan(batch=3000, mode="gradient", loss="squared_error").instructions) > 4
+        )
+        X = np.random.default_rng(1).standard_normal((3000, 4))
+        options = {"optimizer": "adam", "epochs": 5, "batch_size": 3000, "threads": threads, "verbose": False}
+        history = net.fit(X, X**2, loss="squared_error", **options)
+        runs.append((net.theta.tobytes(), [row["loss"] for row in history]))
+    assert all(run == runs[0] for run in runs)
+    assert runs[0][1][-1] < runs[0][1][0]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 40, 100])

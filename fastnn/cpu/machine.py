@@ -15,8 +15,9 @@ from fastnn.cpu.program import Program
 from fastnn.cpu.runner import FRAME, RUN_WORDS, runner
 from fastnn.cpu.team import COUNTER_WORDS, core_count, the_team, yield_address
 from fastnn.errors import FastnnError
-from fastnn.memory import aligned_zeros
+from fastnn.memory import ALIGNMENT, aligned_zeros
 from fastnn.plan import Plan
+from fastnn.plan.buffer import PRIVATE
 
 __all__ = ["Machine"]
 
@@ -33,7 +34,7 @@ class Machine:
 
     def __init__(self, plan: Plan, last: Plan | None = None, threads: int = 1) -> None:
         self.plan, self.threads = plan, min(threads, MOST_WORKERS + 1)
-        self.programs = [Program(p) for p in (plan, last) if p is not None]
+        self.programs = [Program(p, self.threads) for p in (plan, last) if p is not None]
         self._arena = aligned_zeros(max(p.plan.arena_bytes for p in self.programs), np.uint8)
         self._scratch_bytes = scratch_size(plan.dtype) * np.dtype(plan.dtype).itemsize
         self._scratch = aligned_zeros(self._scratch_bytes * self.threads, np.uint8)
@@ -51,6 +52,7 @@ class Machine:
         own = {"arena": self._arena, "zeros": self._zeros, "ones": ones, "total": self.total, "bad": self.bad}
         for name, array in own.items():
             self.bind(name, array)
+        self._give_private_memory()
         self._fill_frame()
         self._runner = runner()
         self.runner_address: int = ctypes.cast(self._runner, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
@@ -124,6 +126,12 @@ class Machine:
             the_team().run(self.runner_address, self.frame_address, pace.threads, self._counter_address)
         pace.saw(steps, time.perf_counter() - wall, time.process_time() - cpu)
 
+    def _give_private_memory(self) -> None:
+        lines = -(-max(p.plan.private_bytes for p in self.programs) // ALIGNMENT)
+        self._private = aligned_zeros((self.threads, lines * ALIGNMENT), np.uint8)
+        for program in self.programs:
+            program.bind(PRIVATE, self._private.ctypes.data, lines * ALIGNMENT)
+
     def seed(self, seed: int) -> None:
         """The seed of everything random inside a step."""
         self._frame[_AT["seed"]] = np.uint64(seed % 2**64).astype(np.int64)
@@ -139,6 +147,7 @@ class Machine:
             frame[_AT[f"{prefix}table"]] = program.table.ctypes.data
             frame[_AT[f"{prefix}length"]] = len(program.table)
             frame[_AT[f"{prefix}words"]] = program.words.ctypes.data
+            frame[_AT[f"{prefix}words_bytes"]] = program.words[0].nbytes
         frame[_AT["counter"]], frame[_AT["yield_function"]] = self._counter.ctypes.data, yield_address()
         frame[_AT["count"]], frame[_AT["full_steps"]], frame[_AT["batch"]] = 1, 1, self.plan.batch
         frame[_AT["etas"]], frame[_AT["bad"]] = self._etas.ctypes.data, self.bad.ctypes.data

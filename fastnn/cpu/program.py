@@ -14,9 +14,9 @@ TABLE_COLUMNS = 7
 
 
 class Program:
-    """Compiled code and words; `bind` fills in where memory lies. `zero_row`: how many zeros the widest product starts from."""
+    """Compiled code, and words for each thread; `bind` fills in where memory lies. `zero_row`: how many zeros the widest product starts from."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, threads: int = 1) -> None:
         self.plan = plan
         words: list[int] = []
         table: list[tuple[int, ...]] = []
@@ -47,7 +47,7 @@ class Program:
                 else:
                     words.append(word)
         self.table = np.array(table, dtype=np.int64).reshape(-1, TABLE_COLUMNS)
-        self.words = np.array(words, dtype=np.int64)
+        self.words = np.tile(np.array(words, dtype=np.int64), (threads, 1))
         self.places: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for space in {place[1] for place in places}:
             chosen = [(index, offset) for index, name, offset in places if name == space]
@@ -55,8 +55,9 @@ class Program:
                 np.array(column, dtype=np.int64) for column in zip(*chosen, strict=True)
             )  # type: ignore[assignment]
 
-    def bind(self, space: str, address: int) -> None:
-        """Everything in `space` lies from `address` on."""
+    def bind(self, space: str, address: int, stride: int = 0) -> None:
+        """Everything in `space` lies from `address` on; what is private of thread t, t times `stride` bytes behind."""
         if space in self.places:
             index, offset = self.places[space]
-            self.words[index] = offset + address
+            for t, words in enumerate(self.words):
+                words[index] = offset + address + t * stride

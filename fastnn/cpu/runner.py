@@ -21,8 +21,8 @@ from fastnn.cpu.vector import call_kernel, flush_denormals, pointer, restore_mod
 __all__ = ["FRAME", "RUN_WORDS", "run_steps", "runner"]
 
 FRAME = (
-    "table", "length", "words",                 # of the program for a full batch
-    "last_table", "last_length", "last_words",  # of the one for the rest of an epoch
+    "table", "length", "words", "words_bytes",  # of the program for a full batch: its words for thread 0, and how far it is to those of thread 1
+    "last_table", "last_length", "last_words", "last_words_bytes",  # of the one for the rest of an epoch
     "counter", "yield_function",                # of the barrier
     "first", "count",                           # steps to run, by their number in the epoch
     "full_steps", "batch",                      # steps of full batches in an epoch
@@ -30,6 +30,11 @@ FRAME = (
     "bad", "run", "scratch", "scratch_bytes",   # addresses: flag of a loss that is not finite, `run` of thread 0, workspace of thread 0
     "done",                                     # result: steps that were finished
 )  # fmt: skip
+
+(
+    TABLE, LENGTH, WORDS, WORDS_BYTES, LAST_TABLE, LAST_LENGTH, LAST_WORDS, LAST_WORDS_BYTES, COUNTER, YIELD, FIRST, COUNT, FULL_STEPS, BATCH,
+    STEP, ETAS, SEED, BAD, RUN, SCRATCH, SCRATCH_BYTES, DONE,
+) = range(len(FRAME))  # fmt: skip
 
 RUN_WORDS = 16
 """int64 words between the `run` of two threads: two cache lines, so that neighbours don't share one."""
@@ -42,26 +47,26 @@ _TABLE_BYTES = _BYTES * TABLE_COLUMNS
 def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
     """Run the frame's steps as thread t of the team."""
     f = pointer(frame, np.int64)
-    run = f[16] + t * RUN_WORDS * _BYTES
+    run = f[RUN] + t * RUN_WORDS * _BYTES
     r = pointer(run, np.int64)
-    etas = pointer(f[13], np.int64)
-    bad = pointer(f[15], np.int64)
-    r[2] = f[14]
-    r[4] = f[17] + t * f[18]
+    etas = pointer(f[ETAS], np.int64)
+    bad = pointer(f[BAD], np.int64)
+    r[2] = f[SEED]
+    r[4] = f[SCRATCH] + t * f[SCRATCH_BYTES]
     mode = flush_denormals()
     phase, done = 0, 0
-    for s in range(f[9]):
-        number = f[8] + s
-        program = 0 if number < f[10] else 3
-        table, length, words = f[program], f[program + 1], f[program + 2]
-        r[0], r[1], r[3] = f[12] + s, number * f[11], etas[s]
+    for s in range(f[COUNT]):
+        number = f[FIRST] + s
+        program = TABLE if number < f[FULL_STEPS] else LAST_TABLE
+        table, length, words = f[program], f[program + 1], f[program + 2] + t * f[program + 3]
+        r[0], r[1], r[3] = f[STEP] + s, number * f[BATCH], etas[s]
         stopped = False
         i = 0
         while i < length:
             entry = pointer(table + i * _TABLE_BYTES, np.int64)
             if team > 1 and entry[2] != 0:
                 phase += 1
-                meet(f[6], team, phase, f[7])
+                meet(f[COUNTER], team, phase, f[YIELD])
             if entry[3] != 0 and bad[0] != 0:
                 stopped = True
                 break
@@ -82,11 +87,11 @@ def run_steps(frame, t, team):  # type: ignore[no-untyped-def]
             break
         if team > 1:
             phase += 1
-            meet(f[6], team, phase, f[7])
+            meet(f[COUNTER], team, phase, f[YIELD])
         done += 1
     restore_mode(mode)
     if t == 0:
-        f[19] = done
+        f[DONE] = done
 
 
 _TEXT = """from numba import cfunc

@@ -23,7 +23,7 @@ from fastnn.ops.op import NodeBuffers
 from fastnn.plan.buffer import Buffer
 from fastnn.plan.instruction import Instruction, Plan
 from fastnn.plan.layout import mark_meetings, place_buffers
-from fastnn.plan.shares import mark_bands, mark_columns
+from fastnn.plan.shares import make_private, mark_bands, mark_columns
 
 __all__ = ["MODES", "build_plan"]
 
@@ -139,11 +139,14 @@ class _Builder:
             self.instructions += self.gradients
         else:
             self._update(*update)
-        arena = place_buffers(self.instructions)
         mark_columns(self.instructions)
+        private = make_private(self.instructions)
+        arena = place_buffers(self.instructions)
         mark_meetings(self.instructions)
         mark_bands(self.instructions)
-        return Plan(self.graph, self.batch, self.dtype, self.mode, self.instructions, arena, self.externals)
+        return Plan(
+            self.graph, self.batch, self.dtype, self.mode, self.instructions, arena, self.externals, private
+        )
 
     def _input(self) -> None:
         shape = (self.batch, *self.graph.input.shape)

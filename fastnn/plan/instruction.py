@@ -60,7 +60,7 @@ class Instruction:
 
 @dataclass
 class Plan:
-    """Instructions in order; `arena_bytes` is all the memory that a pass needs beside the flat vectors and the data."""
+    """Instructions in order; `arena_bytes` is all the memory that a pass needs beside the flat vectors and the data, but for `private_bytes` for each thread."""
 
     graph: Graph
     batch: int
@@ -69,6 +69,7 @@ class Plan:
     instructions: list[Instruction]
     arena_bytes: int
     externals: dict[str, Buffer] = field(default_factory=dict)
+    private_bytes: int = 0
 
     @property
     def flops(self) -> int:

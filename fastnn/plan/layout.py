@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fastnn.memory import ALIGNMENT
-from fastnn.plan.buffer import FLAT_VECTORS, Buffer
+from fastnn.plan.buffer import FLAT_VECTORS, PRIVATE, Buffer
 from fastnn.plan.instruction import Instruction
 
 __all__ = ["mark_meetings", "place_buffers"]
@@ -69,6 +69,8 @@ def _touches(instruction: Instruction) -> Iterator[_Touch]:
         if buffer.space not in ("arena", *FLAT_VECTORS) and not written:
             continue
         parts = 0
+        if buffer.space == PRIVATE:
+            continue
         if instruction.each:
             parts = EACH if written else 0
         elif not instruction.by_column and (

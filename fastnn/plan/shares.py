@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastnn.ops.data import GATHER_ROWS
+from fastnn.plan.buffer import PRIVATE
 from fastnn.plan.instruction import Instruction
 
-__all__ = ["mark_bands", "mark_columns"]
+__all__ = ["make_private", "mark_bands", "mark_columns"]
 
 MEETING = 20_000
 """Numbers that a thread can fetch from the other's cache in the time that two meetings take."""
@@ -36,6 +38,23 @@ def mark_columns(instructions: Sequence[Instruction]) -> None:
         instruction.by_column = batch > 1 and n_out >= COLUMNS and by_samples > by_outputs
 
 
+def make_private(instructions: Sequence[Instruction]) -> int:
+    """A batch that is gathered for layers that are dealt out by outputs is gathered by every thread, all of it, into memory of its own; gives its bytes.
+
+    Each needs all of it, and reads it sooner from the data, which nobody writes, than from what another thread has just written.
+    """
+    gather = instructions[0]
+    batch = gather.result
+    if gather.kernel is not GATHER_ROWS or not any(
+        i.by_column and batch.root in (b.root for b in i.operands[1:]) for i in instructions
+    ):
+        return 0
+    gather.each = True
+    for buffer in {b for i in instructions for b in i.operands if b.root is batch.root} | {batch.root}:
+        buffer.space = PRIVATE
+    return batch.bytes
+
+
 def mark_bands(instructions: Sequence[Instruction]) -> None:
     """Runs of instructions that work sample by sample on more memory than the caches hold go through the batch in bands."""
     start = 0
@@ -60,7 +79,7 @@ def _band(run: Sequence[Instruction]) -> None:
     batch = run[0].units
     if any(i.units != batch for i in run):
         return
-    batched = {b.root: b.bytes for i in run for b in i.operands if b.batched or b.space == "arena"}
+    batched = {b.root: b.bytes for i in run for b in i.operands if b.batched}
     others = {b.root: b.bytes for i in run for b in i.operands if not b.batched and b.space == "theta"}
     bands = min(sum(batched.values()) // BAND_BYTES, batch // BAND_ROWS)
     if bands > 1 and sum(others.values()) <= BAND_BYTES // 2:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastnn.ops import Kernel
 from fastnn.plan import FLAT_VECTORS, Buffer, Plan
+from fastnn.plan.buffer import PRIVATE
 
 __all__ = ["run_kernel_in_python", "run_plan_in_python"]
 
@@ -73,7 +74,7 @@ def run_plan_in_python(plan: Plan, arrays: Mapping[str, Array], **run: float) ->
 def _memory(buffer: Buffer, memory: dict[Buffer, Array], given: Mapping[str, Array]) -> Array:
     if buffer.space in FLAT_VECTORS:
         return given[buffer.space][buffer.offset : buffer.offset + buffer.size].reshape(buffer.shape)
-    if buffer.space != "arena":
+    if buffer.space not in ("arena", PRIVATE):
         array = given[buffer.space]
         return array if -1 in buffer.shape else array.reshape(buffer.shape)
     if buffer.root not in memory:
