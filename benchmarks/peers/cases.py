@@ -56,10 +56,10 @@ class Case:
 
 
 CASES = (
-    Case((2, 8, 2), batch=4, steps=4000),
-    Case((8, 32, 32, 2), batch=32, steps=1000),
+    Case((2, 8, 2), batch=4, steps=1000),
+    Case((8, 32, 32, 2), batch=32, steps=500),
     Case((64, 64, 10), batch=64, steps=400),
-    Case((784, 30, 10), batch=10, steps=1000),
+    Case((784, 30, 10), batch=10, steps=500),
     Case((784, 128, 10), batch=64, steps=200),
     Case((784, 512, 512, 10), batch=128, steps=25),
     Case((1024, 1024, 1024, 1024), batch=256, steps=4),

@@ -57,7 +57,11 @@ class Worker:
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
         few, _ = measure(self.trainer, 1)
-        self.epochs = 1
+        self.epochs, self.steps = 1, self.case.steps
+        if few > 2 * seconds and self.steps > 1 and hasattr(self.trainer, "shorten"):
+            self.steps = max(1, int(self.steps * seconds / few))
+            self.trainer.shorten(self.steps)
+            few, _ = measure(self.trainer, 1)
         if few < seconds:
             k = 1 + max(2, min(20, int(seconds / few)))
             many, _ = measure(self.trainer, k)
@@ -75,7 +79,7 @@ class Worker:
             wall, cpu = wall - wall_1, cpu - cpu_1
         else:
             wall, cpu = measure(self.trainer, self.epochs)
-        steps = self.epochs * self.case.steps
+        steps = self.epochs * self.steps
         return {"wall_us": 1e6 * wall / steps, "cpu_us": 1e6 * cpu / steps}
 
     def predictors(self, sizes: list[int], batch: int) -> dict[str, Any]:

@@ -52,9 +52,12 @@ class Trainer:
     def run(self, epochs: int) -> None:
         batch = self.case.batch
         for _ in range(epochs):
-            for first in range(0, self.case.samples, batch):
+            for first in range(0, len(self.X), batch):
                 self.gradient(self.X[first : first + batch], self.Y[first : first + batch])
                 self.rule()
+
+    def shorten(self, steps: int) -> None:
+        self.X, self.Y = self.X[: steps * self.case.batch], self.Y[: steps * self.case.batch]
 
     def epoch(self, order: np.ndarray) -> None:
         x = np.empty((self.case.batch, self.X.shape[1]), np.float32)

@@ -53,6 +53,10 @@ class Trainer:
         for _ in range(epochs):
             self.net.partial_fit(self.X, self.y, **self.more)
 
+    def shorten(self, steps: int) -> None:
+        rows = steps * self.net.batch_size
+        self.X, self.y = self.X[:rows], self.y[:rows]
+
     def epoch(self, order: np.ndarray) -> None:
         self.net.partial_fit(self.X[order], self.y[order], **self.more)
 

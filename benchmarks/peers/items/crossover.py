@@ -34,7 +34,7 @@ def case_of(width: int, batch: int) -> Case:
 
 def measure(options: Namespace) -> dict[str, Any]:
     widths, batches = (WIDTHS[:8:3], BATCHES[1::2]) if options.quick else (WIDTHS, BATCHES)
-    seconds, rounds = 0.03, 3
+    seconds, rounds = 0.05, 3
     cores = len(cpus()) or 1
     peers = [name for name in PEERS if name in (options.libraries or PEERS)]
     about = describe()
