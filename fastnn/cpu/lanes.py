@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastnn.compile.lanes import Refused, in_lanes
 from fastnn.cpu.gemm import PACKED_DEPTH, ROWS
 from fastnn.ops.kernel import Kernel
+from fastnn.ops.text import word_places
 
 __all__ = ["lane_functions", "lane_loop"]
 
@@ -25,15 +26,6 @@ def lane_functions(kernel: Kernel, texts: list[str]) -> list[str]:
         return in_lanes(texts, rows, numbers)
     except Refused:
         return []
-
-
-def _words(kernel: Kernel) -> dict[str, int]:
-    """Where the address of each array stands among the words."""
-    places, place = {}, 2
-    for name, spec in kernel.arrays.items():
-        places[name] = place
-        place += 1 + (0 if spec[-1] == "*" else int(spec[-1]))
-    return places
 
 
 def lane_loop(kernel: Kernel) -> list[str]:
@@ -58,7 +50,7 @@ def lane_loop(kernel: Kernel) -> list[str]:
     ]
     there = "real, _w[{word}] + _i * {name}.shape[1] * size_of(real), {name}.shape[1], _lanes, {name}.shape[1], _at_{name}, _most"
     back = "real, _at_{name}, _most, {name}.shape[1], _lanes, _w[{word}] + _i * {name}.shape[1] * size_of(real), {name}.shape[1]"
-    words = _words(kernel)
+    words = word_places(kernel)
     for name in rows:
         if name not in written:
             lines.append(f"            transpose({there.format(name=name, word=words[name])})")

@@ -11,9 +11,9 @@ from __future__ import annotations
 from fastnn.compile import Unit
 from fastnn.cpu.lanes import lane_functions, lane_loop
 from fastnn.ops.kernel import Kernel
-from fastnn.ops.text import definitions
+from fastnn.ops.text import definitions, operand_lines
 
-__all__ = ["ELEMENT_TYPES", "FUNCTION", "HEADER", "OPTIONS", "RUN", "kernel_unit"]
+__all__ = ["FUNCTION", "HEADER", "OPTIONS", "RUN", "kernel_unit"]
 
 RUN = ("step", "row", "seed", "eta", "scratch")
 """Places of the numbers in `run`; eta is the bits of a float64, scratch the address of this thread's workspace."""
@@ -46,8 +46,6 @@ RUN_VALUES = {
 }
 """What a body may ask for by name."""
 
-ELEMENT_TYPES = {"": "real", "i": "np.int64", "d": "np.float64"}
-
 
 def kernel_unit(kernel: Kernel, dtype: str, accumulate: bool, same: tuple[int, ...]) -> Unit:
     """The unit that loops over the body. `same`: operands that lie where the result lies (so that the compiler knows, and vectorises)."""
@@ -68,35 +66,12 @@ def _loop(kernel: Kernel, same: tuple[int, ...], lanes: bool) -> str:
         *(["    use_widest_registers()"] if kernel.functions and not kernel.elementwise else []),
         "    _w = pointer(_words, np.int64)",
     ]
-    place = 2
-    for position, (name, spec) in enumerate(kernel.arrays.items()):
-        element, axes = ELEMENT_TYPES[spec[:-1]], spec[-1]
-        extents = 0 if axes == "*" else int(axes)
-        if position in same:
-            lines.append(f"    {name} = {kernel.result}")
-        elif extents == 0:
-            lines.append(f"    {name} = pointer(_w[{place}], {element})")
-        else:
-            shape = ", ".join(f"_w[{place + 1 + axis}]" for axis in range(extents))
-            lines.append(f"    {name} = view(_w[{place}], {element}, ({shape},))")
-        place += 1 + extents
-    for name in kernel.wholes:
-        lines.append(f"    {name} = _w[{place}]")
-        place += 1
-    for name in kernel.reals:
-        lines.append(f"    {name} = real(real_from_bits(_w[{place}]))")
-        place += 1
-    arguments = kernel.arguments()
-    lines += [
-        f"    {name} = {text}"
-        for name, text in RUN_VALUES.items()
-        if name in arguments and name not in kernel.reals
-    ]
+    lines += operand_lines(kernel, RUN_VALUES, "real(real_from_bits({word}))", same)
     lines.append("    _low, _high = share(_w[0], _t, _team)")
     if lanes:
         lines += lane_loop(kernel)
     lines += [
         "    for _i in range(_low * _w[1], _high * _w[1]):",
-        f"        body(_i, {', '.join(arguments)})",
+        f"        body(_i, {', '.join(kernel.arguments())})",
     ]
     return "\n".join(lines) + "\n"

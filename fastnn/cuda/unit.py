@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from fastnn.ops.kernel import Kernel
-from fastnn.ops.text import definitions
+from fastnn.ops.text import definitions, operand_lines
 
 __all__ = ["kernel_text"]
 
@@ -35,8 +35,6 @@ RUN_VALUES = {
     "eta": "real_from_word(pointer(_run, np.int64)[3], real)",
 }
 
-ELEMENT_TYPES = {"": "real", "i": "np.int64", "d": "np.float64"}
-
 
 def kernel_text(kernel: Kernel, dtype: str, accumulate: bool = True) -> str:
     """The module: the same functions as on the CPU, and `kernel(words, run)` around them, for cuda.compile or cuda.jit."""
@@ -47,30 +45,9 @@ def kernel_text(kernel: Kernel, dtype: str, accumulate: bool = True) -> str:
 def _loop(kernel: Kernel) -> str:
     """The loop; its own names start with an underscore, for the body's arguments may be called anything."""
     lines = ["\ndef kernel(_words, _run):", "    _w = pointer(_words, np.int64)"]
-    place = 2
-    for name, spec in kernel.arrays.items():
-        element, axes = ELEMENT_TYPES[spec[:-1]], spec[-1]
-        extents = 0 if axes == "*" else int(axes)
-        if extents == 0:
-            lines.append(f"    {name} = pointer(_w[{place}], {element})")
-        else:
-            shape = ", ".join(f"_w[{place + 1 + axis}]" for axis in range(extents))
-            lines.append(f"    {name} = view(_w[{place}], {element}, ({shape},))")
-        place += 1 + extents
-    for name in kernel.wholes:
-        lines.append(f"    {name} = _w[{place}]")
-        place += 1
-    for name in kernel.reals:
-        lines.append(f"    {name} = real_from_word(_w[{place}], real)")
-        place += 1
-    arguments = kernel.arguments()
-    lines += [
-        f"    {name} = {text}"
-        for name, text in RUN_VALUES.items()
-        if name in arguments and name not in kernel.reals
-    ]
+    lines += operand_lines(kernel, RUN_VALUES, "real_from_word({word}, real)")
     lines += [
         "    for _i in range(cuda.grid(1), _w[0] * _w[1], cuda.gridsize(1)):",
-        f"        body(_i, {', '.join(arguments)})",
+        f"        body(_i, {', '.join(kernel.arguments())})",
     ]
     return "\n".join(lines) + "\n"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastnn import numerics
 from fastnn.compile import typed_source
 from fastnn.ops.kernel import Kernel
 
-__all__ = ["definitions"]
+__all__ = ["definitions", "operand_lines", "word_places"]
 
 
 def definitions(kernel: Kernel, accumulate: bool, decorator: str) -> list[str]:
@@ -22,3 +24,50 @@ def definitions(kernel: Kernel, accumulate: bool, decorator: str) -> list[str]:
     texts += typed_source(kernel.body, "body", None, whole, frozenset(kernel.functions), overwrite)
     used = [name for name in numerics.__all__ if any(f"{name}(" in text for text in texts)]
     return [f"{name} = numerics.{name}\n" for name in used] + [f"\n{decorator}\n{text}" for text in texts]
+
+
+ELEMENT_TYPES = {"": "real", "i": "np.int64", "d": "np.float64"}
+
+
+def word_places(kernel: Kernel) -> dict[str, int]:
+    """Where each argument's first number stands among the instruction's words: units and inner, arrays (address, extents), wholes, reals."""
+    places, place = {}, 2
+    for name, spec in kernel.arrays.items():
+        places[name] = place
+        place += 1 + _extents(spec)
+    for name in (*kernel.wholes, *kernel.reals):
+        places[name] = place
+        place += 1
+    return places
+
+
+def operand_lines(
+    kernel: Kernel, run_values: Mapping[str, str], real: str, same: tuple[int, ...] = ()
+) -> list[str]:
+    """Statements that give every argument of the body its value, from `_w`, the words, and `run_values`.
+
+    `real` makes a real setting of a word; `same` are operands that lie where the result lies.
+    """
+    lines, places = [], word_places(kernel)
+    for position, (name, spec) in enumerate(kernel.arrays.items()):
+        element, place = ELEMENT_TYPES[spec[:-1]], places[name]
+        if position in same:
+            lines.append(f"    {name} = {kernel.result}")
+        elif _extents(spec) == 0:
+            lines.append(f"    {name} = pointer(_w[{place}], {element})")
+        else:
+            shape = ", ".join(f"_w[{place + 1 + axis}]" for axis in range(_extents(spec)))
+            lines.append(f"    {name} = view(_w[{place}], {element}, ({shape},))")
+    lines += [f"    {name} = _w[{places[name]}]" for name in kernel.wholes]
+    lines += [f"    {name} = {real.format(word=f'_w[{places[name]}]')}" for name in kernel.reals]
+    arguments = kernel.arguments()
+    lines += [
+        f"    {name} = {text}"
+        for name, text in run_values.items()
+        if name in arguments and name not in kernel.reals
+    ]
+    return lines
+
+
+def _extents(spec: str) -> int:
+    return 0 if spec[-1] == "*" else int(spec[-1])
