@@ -11,7 +11,7 @@ from fastnn.ops import Activate, Op, RowActivate
 from fastnn.registry import registry
 
 if TYPE_CHECKING:
-    from fastnn.network import Network
+    from fastnn.structure import Structure
 
 __all__ = ["Scope"]
 
@@ -19,7 +19,7 @@ __all__ = ["Scope"]
 class Scope:
     """The network as a layer called `name` sees it."""
 
-    def __init__(self, network: Network, name: str) -> None:
+    def __init__(self, network: Structure, name: str) -> None:
         self._network, self.name = network, name
         self._nodes = 0
 
