@@ -22,7 +22,7 @@ from cases import SETTINGS, Case, Problem, weights
 
 GOAL = 0.975
 SIZES = (784, 128, 10)
-ETA, BATCH = 0.002, 100  # the fastest of some twenty settings of Adam and SGD that were tried with fastnn
+ETA, BATCH = 0.002, 100  # the fastest of some fifteen settings of Adam and SGD that were tried with fastnn
 EPOCHS = 15
 
 

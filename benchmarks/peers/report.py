@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tables import origin
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FIGURES = ROOT / "benchmarks" / "figures"
@@ -37,8 +39,14 @@ def everything(result: dict[str, Any], pictures: dict[str, list[str]] | None = N
 
 
 def summary(result: dict[str, Any]) -> str:
-    """What README.md shows: the short form of every item that has one."""
-    return "\n\n".join(item.short(found) for item, found in present(result) if hasattr(item, "short"))
+    """What README.md shows: the short form of every item, and once where the figures come from."""
+    items = present(result)
+    versions = {name: version for _, found in items for name, version in found["versions"].items()}
+    absent = {name: why for _, found in items for name, why in found["absent"].items()}
+    about = [found["about"] for _, found in items]
+    commits = ", ".join(dict.fromkeys(f"{a['commit']} ({a['date']})" for a in about))
+    merged = {"about": {**about[0], "commit": commits}, "versions": versions, "absent": absent}
+    return "\n\n".join([*(item.short(found) for item, found in items), origin(merged)])
 
 
 def embed(result: dict[str, Any]) -> None:

@@ -22,16 +22,19 @@ def digits(value: float | None) -> str:
     return f"{value:,.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f}"
 
 
-def seconds(value: float | None) -> str:
-    return digits(value)
-
-
 def source(result: Mapping[str, Any], item: int) -> str:
     """Machine, versions, commit, date and command of one item's result."""
     about = result["about"]
-    versions = ", ".join(f"{TITLES.get(name, name)} {v}" for name, v in result.get("versions", {}).items())
+    dated = {**result, "about": {**about, "commit": f"{about['commit']}, {about['date']}"}}
+    return f"{origin(dated)} `python benchmarks/peers/run.py --items {item}`."
+
+
+def origin(result: Mapping[str, Any]) -> str:
+    """Machine, versions, commit, and which libraries are absent."""
+    about = result["about"]
+    versions = ", ".join(f"{TITLES.get(name, name)} {v}" for name, v in result["versions"].items())
     gone = "".join(f" {TITLES.get(name, name)} is absent: {why}." for name, why in result["absent"].items())
     return (
         f"{about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}; {versions or 'no library'};"
-        f" commit {about['commit']}, {about['date']}; `python benchmarks/peers/run.py --items {item}`.{gone}"
+        f" commit {about['commit']}.{gone}"
     )

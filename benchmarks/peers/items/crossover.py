@@ -90,6 +90,14 @@ def grid(result: dict[str, Any]) -> tuple[list[int], list[int], dict[tuple[int, 
 
 
 def tables(result: dict[str, Any]) -> str:
+    return f"{_table(result)} {source(result, 5)}"
+
+
+def short(result: dict[str, Any]) -> str:
+    return f"{_table(result)}\n\n![Time of a step over width and batch](benchmarks/figures/crossover.png)"
+
+
+def _table(result: dict[str, Any]) -> str:
     batches, widths, cells = grid(result)
     head = ["fastest peer / fastnn", *(f"width {width:,}" for width in widths)]
     lines = [
@@ -105,13 +113,9 @@ def tables(result: dict[str, Any]) -> str:
     names = " and ".join(TITLES[name] for name in PEERS if name in result["versions"])
     text = (
         f"A training step of 64-w-w-10 (two hidden layers), SGD: time of the faster of {names}, each with one thread or with all,"
-        f" over that of fastnn. {source(result, 5)}"
+        " over that of fastnn."
     )
     return f"{table(head, lines)}\n\n{text}"
-
-
-def short(result: dict[str, Any]) -> str:
-    return f"{tables(result)}\n\n![Time of a step over width and batch](benchmarks/figures/crossover.png)"
 
 
 def draw(result: dict[str, Any], folder: Path) -> list[str]:

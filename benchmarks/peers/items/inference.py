@@ -117,8 +117,7 @@ def short(result: dict[str, Any]) -> str:
             found = best(row, name)
             line.append(digits(found[1][50] if found else None))
         lines.append(line)
-    text = f"Median of the calls, one thread, each library's fastest way. {source(result, 3)}"
-    return f"{table(head, lines, left=2)}\n\n{text}"
+    return f"{table(head, lines, left=2)}\n\nInference from Python: median of the calls, one thread, each library's fastest way."
 
 
 def draw(result: dict[str, Any], folder: Path) -> list[str]:

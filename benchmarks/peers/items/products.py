@@ -86,7 +86,7 @@ def short(result: dict[str, Any]) -> str:
             found = [cell(result, product, n, n) for n in sizes]
             lines.append([f"{formula}, {title}", *(digits(c[name]) if c else "-" for c in found)])
     text = (
-        f"One thread; the processor does at most {digits(result['peak'])} GFLOP/s on registers alone. {source(result, 4)}"
+        f"The products of a dense layer on one thread; the processor does at most {digits(result['peak'])} GFLOP/s on registers alone."
         "\n\n![GFLOP/s of the products of a dense layer](benchmarks/figures/products.png)"
     )
     return f"{table(head, lines)}\n\n{text}"

@@ -100,6 +100,10 @@ def footprint(name: str) -> dict[str, Any]:
 
 
 def tables(result: dict[str, Any]) -> str:
+    return f"{short(result)} {source(result, 6)}"
+
+
+def short(result: dict[str, Any]) -> str:
     fit = result["fit"]
     lines = [
         ["fastnn: the first epoch of digits, first run ever (compiling)", digits(fit["first"])],
@@ -122,12 +126,8 @@ def tables(result: dict[str, Any]) -> str:
     text = (
         f"Medians of {result['repeat']}. First epoch: 64-64-10, batch 32, 1,792 rows, Adam, from starting Python. Memory: the largest resident"
         f" set of a process that then trains 784-128-10 on 12,800 rows (40 MB of data). Installed: a library with all that it requires."
-        f" {source(result, 6)}"
     )
     return "\n\n".join([starts, table(head, lines), text])
-
-
-short = tables
 
 
 def draw(result: dict[str, Any], folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from items.crossover import best, grid, ratio
 from library import TITLES
 from matplotlib.colors import LogNorm
+from matplotlib.lines import Line2D
 
 from plots.style import COLOURS, MARKERS, annotated, caption, log_axis, plt, save
 
@@ -25,7 +26,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[str]:
         values,
         batches,
         widths,
-        "{:.3g}",
+        "{:.2g}" if len(widths) > 8 else "{:.3g}",
         cmap="PuOr_r",
         norm=LogNorm(1 / LIMIT, LIMIT),
         clip=(1 / LIMIT, LIMIT),
@@ -39,12 +40,20 @@ def draw(result: dict[str, Any], folder: Path) -> list[str]:
         for batch, stroke in zip(shown, STROKES, strict=True):
             times = [best(cells[batch, width], (name,)) for width in widths]
             style = {"color": COLOURS[name], "marker": MARKERS[name], "markersize": 4, "linestyle": stroke}
-            right.plot(widths, times, label=f"{TITLES[name]}, batch {batch:,}", **style)
+            right.plot(widths, times, **style)
     log_axis(right.xaxis)
     right.set_xticks(widths, [f"{w:,}" for w in widths], rotation=90 if len(widths) > 8 else 0)
     right.set_yscale("log")
-    right.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    right.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
     right.set(xlabel="width", ylabel="microseconds a step", title="time of a step of 64-w-w-10, SGD")
-    right.legend(fontsize=7)
+    colours = [
+        Line2D([], [], color=COLOURS[name], marker=MARKERS[name], label=TITLES[name])
+        for name in result["versions"]
+    ]
+    strokes = [
+        Line2D([], [], color="#444444", linestyle=stroke, label=f"batch {batch:,}")
+        for batch, stroke in zip(shown, STROKES, strict=True)
+    ]
+    right.legend(handles=[*colours, *strokes], fontsize=8)
     figure.supxlabel(caption(result), fontsize=7, color="#666666")
     return [save(figure, folder, "crossover")]
