@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import sys
 import time
@@ -62,19 +63,23 @@ class Worker:
             self.steps = max(1, int(self.steps * seconds / few))
             self.trainer.shorten(self.steps)
             few, _ = measure(self.trainer, 1)
-        if few < seconds:
-            k = 1 + max(2, min(20, int(seconds / few)))
-            many, _ = measure(self.trainer, k)
-            self.epochs = max(1, round(seconds / max((many - few) / (k - 1), 1e-6)))
-            measure(self.trainer, self.epochs)
+        taken = few
+        while (
+            taken < seconds / 2
+        ):  # not by a difference of two times: where they are noisy it may be anything
+            self.epochs = math.ceil(self.epochs * min(seconds / taken, 8))
+            taken, _ = measure(self.trainer, self.epochs)
         self.subtracts = self.fixed_cost and few < LONG
+        self.short_runs = (
+            3 if few < LONG / 20 else 1
+        )  # the least of three: one that was interrupted counts for nothing
         if self.subtracts:
             self.epochs = max(3, self.epochs)  # or the difference of two times would be mostly noise
         return {"epochs": self.epochs}
 
     def sample(self) -> dict[str, Any]:
         if self.subtracts:
-            wall_1, cpu_1 = measure(self.trainer, 1)
+            wall_1, cpu_1 = min(measure(self.trainer, 1) for _ in range(self.short_runs))
             wall, cpu = measure(self.trainer, 1 + self.epochs)
             wall, cpu = wall - wall_1, cpu - cpu_1
         else:
