@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cases import CASES, fit
+from .cases import data, fit, network
 
 
 class Memory:
@@ -13,14 +13,10 @@ class Memory:
     def setup_cache(self) -> None:
         # compiled kernels come from the cache then: the compiler's memory is not the library's
         for name in self.params[0]:
-            self._fit(name)
-
-    def _fit(self, name: str) -> None:
-        case = CASES[name]
-        fit(case.network(), *case.data(), 1, optimizer="adam", batch_size=case.batch)
+            self.peakmem_fit(name)
 
     def peakmem_fit(self, name: str) -> None:
-        self._fit(name)
+        fit(network(name), name, *data(name), 1, optimizer="adam")
 
 
 class Import:
