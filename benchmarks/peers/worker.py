@@ -64,15 +64,13 @@ class Worker:
             self.trainer.shorten(self.steps)
             few, _ = measure(self.trainer, 1)
         taken = few
-        while (
-            taken < seconds / 2
-        ):  # not by a difference of two times: where they are noisy it may be anything
+        # not by a difference of two times: where they are noisy it may be anything
+        while taken < seconds / 2:
             self.epochs = math.ceil(self.epochs * min(seconds / taken, 8))
             taken, _ = measure(self.trainer, self.epochs)
         self.subtracts = self.fixed_cost and few < LONG
-        self.short_runs = (
-            3 if few < LONG / 20 else 1
-        )  # the least of three: one that was interrupted counts for nothing
+        # the least of three: one that was interrupted counts for nothing
+        self.short_runs = 3 if few < LONG / 20 else 1
         if self.subtracts:
             self.epochs = max(3, self.epochs)  # or the difference of two times would be mostly noise
         return {"epochs": self.epochs}
