@@ -68,12 +68,13 @@ class Worker:
         while taken < seconds / 2:
             self.epochs = math.ceil(self.epochs * min(seconds / taken, 8))
             taken, _ = measure(self.trainer, self.epochs)
+        estimate = 1e6 * taken / (self.epochs * self.steps)
         self.subtracts = self.fixed_cost and few < LONG
         # the least of three: one that was interrupted counts for nothing
         self.short_runs = 3 if few < LONG / 20 else 1
         if self.subtracts:
             self.epochs = max(3, self.epochs)  # or the difference of two times would be mostly noise
-        return {"epochs": self.epochs}
+        return {"epochs": self.epochs, "estimate_us": estimate}
 
     def sample(self) -> dict[str, Any]:
         if self.subtracts:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cases import Case
-from library import TITLES, Failed, Libraries, cpus
+from library import TITLES, Failed, Libraries, Library, cpus
 from machine import describe
 from tables import digits, source, table
 
@@ -62,13 +62,19 @@ def _cell(width: int, batch: int, libraries: Libraries, seconds: float, rounds: 
             ready.append(library)
         except Failed as error:
             print(f"{width} x {batch}: {library.key} failed: {error}", file=sys.stderr)
-    for library in ready:
-        library.ask(do="calibrate", seconds=seconds)
-    taken = libraries.turns(ready, rounds, do="sample")
+    estimates = {library: library.ask(do="calibrate", seconds=seconds)["estimate_us"] for library in ready}
+    chosen = [library for library in estimates if _worth(library, estimates)]
+    taken = libraries.turns(chosen, rounds, do="sample")
     cell["us"] = {key: statistics.median(s["wall_us"] for s in samples) for key, samples in taken.items()}
     figures = "  ".join(f"{key} {us:.1f}" for key, us in cell["us"].items())
     print(f"width {width}, batch {batch}, us: {figures}", file=sys.stderr, flush=True)
     return cell
+
+
+def _worth(library: Library, estimates: dict[Library, float]) -> bool:
+    """Whether this number of threads may be the library's better one: a team on busy cores can be a hundred times slower."""
+    own = [us for other, us in estimates.items() if other.name == library.name]
+    return estimates[library] <= 4 * min(own)
 
 
 def best(cell: dict[str, Any], names: tuple[str, ...] = PEERS) -> float | None:
