@@ -123,7 +123,7 @@ def test_a_config_rebuilds_each_object_with_other_settings(kind):
         if inspect.isclass(entry.object):
             continue
         numbers = {k: v for k, v in entry.object.defaults.items() if type(v) is float}
-        changed = entry.object(**{name: number + 0.5 for name, number in numbers.items()})
+        changed = entry.object(**{name: 0.75 * number + 0.125 for name, number in numbers.items()})
         assert registry.get(kind, changed.config()) == changed
 
 

@@ -52,7 +52,10 @@ def lane_loop(kernel: Kernel) -> list[str]:
     back = "real, _at_{name}, _most, {name}.shape[1], _lanes, _w[{word}] + _i * {name}.shape[1] * size_of(real), {name}.shape[1]"
     words = word_places(kernel)
     for name in rows:
-        if name not in written:
+        if name in written:  # what a function forgets to write shall be seen
+            lines.append(f"            for _k in range({name}.shape[1] * _most):")
+            lines.append(f"                pointer(_at_{name}, real)[_k] = real(np.nan)")
+        else:
             lines.append(f"            transpose({there.format(name=name, word=words[name])})")
     passed = []
     for name in kernel.arguments():
