@@ -46,7 +46,7 @@ __all__ = [
     "yield_address",
 ]
 
-SPINS = 4000
+SPINS = 1500
 """Turns of the waiting loop (some 40 us) before a thread offers its core to others at every further turn."""
 
 
