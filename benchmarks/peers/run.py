@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+LIBRARIES = ("fastnn", "jax", "pytorch", "compiled", "sklearn", "numpy", "onnx")
 ITEMS = {1: "steps", 2: "mnist", 3: "inference", 4: "products", 5: "crossover", 6: "start"}
 
 
@@ -31,13 +32,13 @@ def main() -> int:
     result: dict[str, Any] = json.loads(options.out.read_text()) if options.out.exists() else {}
     begin, problems = time.perf_counter(), []
     for number in options.items:
-        name = ITEMS[number]
+        name, start = ITEMS[number], time.perf_counter()
         print(
             f"=== {number} {name} ({time.perf_counter() - begin:.0f} s so far)", file=sys.stderr, flush=True
         )
         try:
             item = importlib.import_module(f"items.{name}")
-            result[name] = {**item.measure(options), "seconds": round(time.perf_counter() - begin, 1)}
+            result[name] = {**item.measure(options), "seconds": round(time.perf_counter() - start, 1)}
         except Exception as error:  # noqa: BLE001  (the other items are still measured)
             traceback.print_exc()
             problems.append(f"{name}: {error}")
@@ -60,7 +61,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--items", type=int, nargs="+", default=list(ITEMS), choices=ITEMS)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and a coarser grid")
-    parser.add_argument("--libraries", nargs="+", help="these peers only")
+    parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, help="these peers only")
     parser.add_argument("--rows", nargs="*", help="of item 1, as 784-128-10 or 2-8-2/adam")
     parser.add_argument("--optimizers", nargs="+", choices=("sgd", "adam", "adagrad"), help="of item 1")
     parser.add_argument("--rounds", type=int, help="samples of each library in a row (7, quick 3)")

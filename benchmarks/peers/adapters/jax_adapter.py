@@ -4,7 +4,8 @@ What was tried on one thread, and the fastest kept (2-8-2, 8-32-32-2, 64-64-10, 
 gradients by hand 2.6, 8.4, 19, 18.5, 202 against jax.value_and_grad 3.3, 9.1, 20, 19, 207; scan unrolled by 4 (by 1:
 2.7, 8.5, 20, 18.5) but not for the last, 220 against 202; W stored (n_out, n_in) against (n_in, n_out), which takes 29
 us for 784-30-10; Eigen's thread pool off against on (2.6 against 3.3 us for 2-8-2). Labels come as one-hot rows, made
-before the measurement.
+before the measurement. All parameters in one flat vector, on a busy machine: 18 against 12 us for 8-32-32-2 with SGD, 20 against 20
+with Adam.
 """
 
 from __future__ import annotations
