@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import installed
-from library import HERE, TITLES
+from library import HERE, TITLES, environment
 from machine import describe
 from tables import digits, source, table
 
 TITLE = "Start, memory, size"
 LIBRARIES = ("fastnn", "jax", "pytorch", "compiled", "sklearn", "numpy")
 IMPORTS = ("numpy", "numba", "fastnn", "sklearn.neural_network", "jax", "torch", "onnxruntime")
+LIMIT = 120
+"""Seconds that one process may take."""
 DISTRIBUTIONS = {
     "fastnn": "fastnn",
     "jax": "jax",
@@ -92,7 +94,12 @@ def seconds(code: str, cache: str | None = None) -> float | None:
 def footprint(name: str) -> dict[str, Any]:
     """What footprint.py says; {"absent": why} when it fails."""
     command = [sys.executable, str(HERE / "footprint.py"), name, repr(time.time())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, env=environment(1), capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"absent": f"not done after {LIMIT} s"}
     if done.returncode != 0:
         return {"absent": (done.stderr.strip().splitlines() or ["failed without a word"])[-1][:200]}
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -124,7 +131,7 @@ def short(result: dict[str, Any]) -> str:
         line += [digits(size["all"] if size else None), ", ".join(f"{n} {digits(mb)}" for n, mb in parts)]
         lines.append(line)
     text = (
-        f"Medians of {result['repeat']}. First epoch: 64-64-10, batch 32, 1,792 rows, Adam, from starting Python. Memory: the largest resident"
+        f"Medians of {result['repeat']}. First epoch: 64-64-10, batch 32, 1,792 rows, Adam, one thread, from starting Python. Memory: the largest resident"
         f" set of a process that then trains 784-128-10 on 12,800 rows (40 MB of data). Installed: a library with all that it requires."
     )
     return "\n\n".join([starts, table(head, lines), text])
