@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fastnn.compile.lanes import Refused, in_lanes
 from fastnn.cpu.gemm import PACKED_DEPTH, ROWS
 from fastnn.ops.kernel import Kernel
@@ -15,17 +17,23 @@ WORKSPACE = ROWS * PACKED_DEPTH
 """Numbers that fit into a thread's workspace, for all arrays of a kernel together."""
 
 
-def lane_functions(kernel: Kernel, texts: list[str]) -> list[str]:
+def lane_functions(kernel: Kernel, texts: list[str]) -> tuple[str, ...]:
     """The kernel's functions (`texts`: as they are) for many samples at once; none where they run one at a time."""
     specs = set(kernel.arrays.values())
     if not kernel.by_row or not kernel.functions or not specs <= {"2", "1", "i1"}:
-        return []
-    rows = [name for name, spec in kernel.arrays.items() if spec == "2"]
-    numbers = [name for name, spec in kernel.arrays.items() if spec != "2"]
+        return ()
+    rows = tuple(name for name, spec in kernel.arrays.items() if spec == "2")
+    numbers = tuple(name for name, spec in kernel.arrays.items() if spec != "2")
+    return _rewritten(tuple(texts), rows, numbers)
+
+
+@lru_cache(maxsize=1000)
+def _rewritten(texts: tuple[str, ...], rows: tuple[str, ...], numbers: tuple[str, ...]) -> tuple[str, ...]:
+    """Kept: every plan asks for the same ones again, some milliseconds each."""
     try:
-        return in_lanes(texts, rows, numbers)
+        return tuple(in_lanes(texts, rows, numbers))
     except Refused:
-        return []
+        return ()
 
 
 def lane_loop(kernel: Kernel) -> list[str]:
