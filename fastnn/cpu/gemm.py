@@ -27,6 +27,8 @@ PACKED_DEPTH = 256
 """Depth of a block where A is packed as well: 192 is 3 % slower, and would cut the gradients of a batch of 256 in two."""
 ROWS = 560
 """Rows that one packed block of A has at most: 560 x 256 float32 are 560 KiB of L2. B is packed again for every block."""
+COLUMNS = 1024
+"""Columns of C that are finished before the next: they stay near while block after block of the depth is added to them (4096 wide: 8 % faster)."""
 _PANEL_DEPTH = max(DEPTH, PACKED_DEPTH)
 
 _H0, _H1, _H2, _H3, _H4 = (14, 8, 4, 2, 1) if register_count() == 32 else (6, 4, 3, 2, 1)
@@ -170,7 +172,8 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
     for r in range(0, rows, step):
         block = min(step, rows - r)
         packed_a = scratch + block_offset(real) * size
-        for j_outer in range(0, columns if not pack_a else 2 * width, 2 * width):
+        span = 2 * width if not pack_a else columns if depth <= PACKED_DEPTH else COLUMNS
+        for j_outer in range(0, columns, span):
             k = 0
             while k < max(depth, 1):
                 copy_b = transposed or columns - j_outer < 2 * width or pack_a
@@ -181,7 +184,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
                 if pack_a:
                     _pack_rows(real, a, a_row, a_k, block, d, packed_a)
                     a = packed_a
-                for j in range(j_outer, columns if pack_a else min(j_outer + 2 * width, columns), 2 * width):
+                for j in range(j_outer, min(j_outer + span, columns), 2 * width):
                     n = min(2 * width, columns - j)
                     panel = 2 * width if n > width else width
                     c = C + (r * ldc + j) * size

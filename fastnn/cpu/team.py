@@ -93,9 +93,15 @@ def resolve_threads(threads: int | None, plan: Plan) -> int:
     and to call it costs some 20 us, which a run of many steps shares.
     """
     if threads is not None:
-        if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
+        if (
+            isinstance(threads, bool)
+            or not isinstance(threads, (int, np.integer))
+            or not 1 <= threads <= MOST_WORKERS + 1
+        ):
             raise SettingError(
-                "threads is not a number of threads", got=repr(threads), expected="1 or more, or None"
+                "threads is not a number of threads",
+                got=repr(threads),
+                expected=f"1 to {MOST_WORKERS + 1}, or None",
             )
         return int(threads)
     nanoseconds = plan.flops / 100 + 50 * len(plan.instructions)

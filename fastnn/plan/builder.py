@@ -230,7 +230,7 @@ class _Builder:
         if self.mode == "hvp":
             dz = self.tangents.get(self.output.index)
             if dz is None:
-                raise CapabilityError("the network has no parameters, so its loss has no second derivative")
+                raise CapabilityError("the output depends on no parameter, so the loss has no second derivative")
             ddelta = self._arena("ddelta", z.shape)
             self.write(loss.curvature, ddelta, z, y, dz, weights, scale=scale)
             self.ddeltas[self.output.index] = ddelta
