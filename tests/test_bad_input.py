@@ -289,7 +289,7 @@ def test_second_order_without_parameters_is_refused_by_name():
     data = np.ones((4, 3)), np.zeros((4, 3))
     with pytest.raises(CapabilityError, match=r"asks needs hvp, but .*no parameters"):
         net.fit(*data, loss="squared_error", optimizer=Asks(("hvp",)), epochs=1, verbose=False)
-    with pytest.raises(CapabilityError, match="no parameters"):
+    with pytest.raises(CapabilityError, match="no parameter"):
         net.objective(*data, loss="squared_error").hvp(net.theta, net.theta)
 
 
