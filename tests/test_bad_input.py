@@ -287,7 +287,7 @@ def test_what_a_solver_needs_is_something_that_an_objective_answers(needs, sente
 def test_second_order_without_parameters_is_refused_by_name():
     net = fnn.Network(3, [fnn.layers.Activation("tanh")], seed=0)
     data = np.ones((4, 3)), np.zeros((4, 3))
-    with pytest.raises(CapabilityError, match=r"asks needs hvp, but .*no parameters"):
+    with pytest.raises(CapabilityError, match=r"asks needs hvp, but .*no parameter"):
         net.fit(*data, loss="squared_error", optimizer=Asks(("hvp",)), epochs=1, verbose=False)
     with pytest.raises(CapabilityError, match="no parameter"):
         net.objective(*data, loss="squared_error").hvp(net.theta, net.theta)
