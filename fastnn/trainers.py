@@ -81,7 +81,7 @@ class RuleTrainer:
         full = plan(batch)
         last = plan(self.rest) if self.rest else None
         self.machine = Machine(full, last, resolve_threads(threads, full))
-        self.order = np.arange(n, dtype=np.int64)
+        self.order, self._in_order = np.arange(n, dtype=np.int64), True
         self.g = aligned_zeros(net.theta.size, net.dtype)
         self.states = {name: aligned_zeros(net.theta.size, net.dtype) for name in rule.state}
         arrays = {
@@ -102,7 +102,10 @@ class RuleTrainer:
     def epoch(self, order: Array | None, step: int, epochs: int, seed: int, moved: Moved) -> Outcome:
         """One pass over the training set, from step number `step` on."""
         machine, n = self.machine, len(self.data.X)
-        self.order[:] = np.arange(n) if order is None else order
+        if order is not None:
+            self.order[:], self._in_order = order, False
+        elif not self._in_order:
+            self.order[:], self._in_order = np.arange(n), True
         machine.seed(seed)
         etas = self.schedule.rates(
             self.rule.settings["eta"],

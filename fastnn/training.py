@@ -217,7 +217,8 @@ class Run:
     def _one_epoch(self, progress: Progress) -> None:
         self.callbacks.on_epoch_begin(self)
         order = None
-        if self.shuffle and self.trainer.uses_order:
+        # one batch of all rows has no order to shuffle
+        if self.shuffle and self.trainer.uses_order and self.trainer.steps > 1:
             order = np.random.default_rng([self.seed % 2**32, _SHUFFLE, self.epoch]).permutation(
                 self.n_samples
             )

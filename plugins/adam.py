@@ -22,7 +22,8 @@ def step(w, g, mean, square, eta, t, beta1, beta2, epsilon, weight_decay):
     k = t + 1.0
     mean = beta1 * mean + (1.0 - beta1) * g
     square = beta2 * square + (1.0 - beta2) * g * g
-    root = math.sqrt(square) * (1.0 / math.sqrt(1.0 - beta2**k)) + epsilon  # one division for each parameter, not two
+    # one division for each parameter, not two
+    root = math.sqrt(square) * (1.0 / math.sqrt(1.0 - beta2**k)) + epsilon
     return w - eta * weight_decay * w - eta / (1.0 - beta1**k) * (mean / root), mean, square
 
 

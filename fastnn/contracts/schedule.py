@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,8 +48,8 @@ class Schedule(Part):
         """eta_t for the step numbers `t` (from 0), of `steps` planned in all, `epoch_steps` an epoch."""
         t = np.asarray(t, dtype=np.float64)
         known: dict[str, Any] = {"steps": steps, "epoch_steps": epoch_steps, **self.settings}
-        names = list(inspect.signature(self.values).parameters)[2:]
-        values = np.asarray(self.values(eta, t, **{name: known[name] for name in names}), dtype=np.float64)
+        wanted = {name: known[name] for name in _names(self.values)}
+        values = np.asarray(self.values(eta, t, **wanted), dtype=np.float64)
         if values.shape not in ((), t.shape):
             raise PluginError(
                 f"schedule {self.name!r} gave the wrong shape",
@@ -58,3 +59,9 @@ class Schedule(Part):
         rates = np.broadcast_to(values, t.shape)
         warmup = self.settings["warmup"]
         return rates * np.minimum(1.0, (t + 1) / warmup) if warmup > 0 else rates.copy()
+
+
+@lru_cache(maxsize=100)
+def _names(values: Function) -> tuple[str, ...]:
+    """What a schedule's function asks for beside eta and t; every epoch wants to know."""
+    return tuple(inspect.signature(values).parameters)[2:]

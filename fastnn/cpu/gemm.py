@@ -27,6 +27,8 @@ PACKED_DEPTH = 256
 """Depth of a block where A is packed as well: 192 is 3 % slower, and would cut the gradients of a batch of 256 in two."""
 ROWS = 560
 """Rows that one packed block of A has at most: 560 x 256 float32 are 560 KiB of L2. B is packed again for every block."""
+FAR = 4096
+"""Bytes between two rows of B from which on it is packed for two tiles or more: its lines would fall into a few sets of L1, and every row on another page."""
 COLUMNS = 1024
 """Columns of C that are finished before the next: they stay near while block after block of the depth is added to them (4096 wide: 8 % faster)."""
 _PANEL_DEPTH = max(DEPTH, PACKED_DEPTH)
@@ -165,6 +167,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
     width = lanes_of(real)
     size = size_of(real)
     pack_a = columns >= 16 * width and rows >= 96 and depth >= 96 and (a_row == 1 or a_k == 1)
+    far = ldb * size >= FAR and rows >= 2 * _H0
     step = max(rows, 1)
     if pack_a:  # blocks of nearly the same number of rows, whole tiles
         blocks = -(-rows // ROWS)
@@ -176,7 +179,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
         for j_outer in range(0, columns, span):
             k = 0
             while k < max(depth, 1):
-                copy_b = transposed or columns - j_outer < 2 * width or pack_a
+                copy_b = transposed or columns - j_outer < 2 * width or pack_a or far
                 d = min(
                     _even(depth, PACKED_DEPTH if pack_a else DEPTH if copy_b else DIRECT_DEPTH), depth - k
                 )
@@ -190,7 +193,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
                     c = C + (r * ldc + j) * size
                     i, i_row = (I + (r * ldi + j) * size, ldi) if k == 0 else (c, ldc)
                     b, b_k = B + (j * ldb + k if transposed else k * ldb + j) * size, ldb
-                    if transposed or n < panel or pack_a:
+                    if transposed or n < panel or pack_a or far:
                         _pack_columns(real, b, ldb, transposed, n, d, panel, scratch)
                         b, b_k = scratch, panel
                     _panel(real, c, ldc, i, i_row, a, a_row, a_k, pack_a, b, b_k, block, n, d)

@@ -230,7 +230,9 @@ class _Builder:
         if self.mode == "hvp":
             dz = self.tangents.get(self.output.index)
             if dz is None:
-                raise CapabilityError("the output depends on no parameter, so the loss has no second derivative")
+                raise CapabilityError(
+                    "the output depends on no parameter, so the loss has no second derivative"
+                )
             ddelta = self._arena("ddelta", z.shape)
             self.write(loss.curvature, ddelta, z, y, dz, weights, scale=scale)
             self.ddeltas[self.output.index] = ddelta
