@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import signal
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,12 @@ settings.register_profile("explore", deadline=None, max_examples=500, print_blob
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every run the same"))
 
 REFERENCES = {"PyTorch": "torch", "SciPy": "scipy", "scikit-learn": "sklearn"}
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background with Ctrl-C ignored, and every child inherits that: tests that press it would wait for ever."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
