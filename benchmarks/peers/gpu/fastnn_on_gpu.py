@@ -1,0 +1,97 @@
+"""fastnn on the card, through the public `fit`, `net.to` and `net(x)`.
+
+Data: NumPy arrays on the host. A call of `fit` uploads them once; that belongs to its fixed cost, which is taken out (see gpu_worker.py), so that what
+is timed trains on data that is on the device, as for the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from adapters import fastnn_adapter
+from adapters.fastnn_adapter import FIXED_COST, VERSION, network
+from cases import Problem
+from learning import BATCH, ETA, Task
+
+import fastnn as fnn
+from gpu.peers import Setting
+
+__all__ = ["FIXED_COST", "VERSION", "Trainer", "configure", "predictors", "product", "release", "to_host"]
+
+
+def configure(setting: Setting) -> None:
+    """Nothing to set: device and precision go with each call."""
+
+
+def release() -> None:
+    """Memory goes with the network."""
+
+
+def to_host(answer: np.ndarray) -> np.ndarray:
+    return answer
+
+
+def on_device(setting: Setting) -> dict[str, str]:
+    """Arguments of `fit`; none on the CPU, where float32 is the one precision."""
+    return {"device": "cuda", "precision": setting.precision} if setting.device == "cuda" else {}
+
+
+def forced(setting: Setting) -> contextlib.AbstractContextManager[Any]:
+    """`fastnn.cuda.choose(how=...)` where a way to run steps is forced."""
+    if setting.how is None or setting.device == "cpu":
+        return contextlib.nullcontext()
+    choice: contextlib.AbstractContextManager[Any] = importlib.import_module("fastnn.cuda").choose(
+        how=setting.how
+    )
+    return choice
+
+
+class Trainer(fastnn_adapter.Trainer):
+    def __init__(self, problem: Problem, setting: Setting) -> None:
+        super().__init__(problem, None)
+        self.setting = setting
+        self.settings |= on_device(setting)
+
+    def run(self, epochs: int) -> None:
+        with forced(self.setting):
+            super().run(epochs)
+
+
+def learn(task: Task, setting: Setting, epochs: int) -> np.ndarray:
+    """Training with fit's own shuffling, which draws the task's orders; the classes of the test images."""
+    net = network(task.sizes, seed=task.seed)
+    net.fit(
+        task.X, task.y, loss="cross_entropy", optimizer="adam", eta=ETA, epochs=epochs, batch_size=BATCH,
+        seed=task.seed, verbose=False, **on_device(setting),
+    )  # fmt: skip
+    return ready(net, setting)(task.X_test).argmax(1)
+
+
+def ready(net: fnn.Network, setting: Setting) -> fnn.Network:
+    """The network where it is to answer."""
+    if setting.device == "cuda":
+        net.to("cuda", precision=setting.precision)
+    return net
+
+
+def predictors(sizes: tuple[int, ...], x: np.ndarray, setting: Setting) -> dict[str, Any]:
+    net = ready(network(sizes), setting)
+    return {"net(x)": ("host", lambda: net(x))}
+
+
+def product(
+    name: str, x: np.ndarray, y: np.ndarray, setting: Setting
+) -> tuple[Callable[[int], None], Callable[[], np.ndarray]]:
+    """One instruction of a plan, run many times (gflops.py does the same on the CPU)."""
+    import gflops
+
+    arrays = [np.zeros_like(x), x, y]
+    if name == "forward":
+        arrays.append(np.zeros(len(y), np.float32))
+    if setting.device == "cpu":
+        return gflops.with_fastnn(name, arrays), lambda: arrays[0]
+    raise NotImplementedError("products on the device")
