@@ -25,7 +25,7 @@ from fastnn.compile.folders import cache_folder, read_folders, write_file
 from fastnn.compile.machinecode import address_of, machine_code, processor
 from fastnn.errors import FastnnError, PluginError
 
-__all__ = ["Unit", "listeners"]
+__all__ = ["Unit", "fingerprint", "listeners", "reason"]
 
 config: Any = numba_config
 
@@ -35,7 +35,7 @@ listeners: list[Callable[[str, float | None], None]] = []
 _addresses: dict[str, int] = {}
 _modules: list[ModuleType] = []
 _lock = threading.RLock()
-_FINGERPRINTED = ("compile", "cpu", "numerics")
+_EVERYWHERE = ("compile", "numerics")
 
 
 class Unit:
@@ -53,7 +53,7 @@ class Unit:
             return _addresses[stem]
 
     def _key(self) -> str:
-        return hashlib.sha256((_fingerprint() + self.name + self.text).encode()).hexdigest()[:20]
+        return hashlib.sha256((fingerprint(("cpu",)) + self.name + self.text).encode()).hexdigest()[:20]
 
     def _cached(self, stem: str) -> int | None:
         for folder in read_folders():
@@ -80,7 +80,7 @@ class Unit:
                     "NUMBA_DISABLE_JIT is set, and fastnn runs compiled", hint="unset it"
                 ) from None
             raise PluginError(
-                f"kernel {self.name} cannot be compiled: {_reason(error)}", got=f"the code in {path}"
+                f"kernel {self.name} cannot be compiled: {reason(error)}", got=f"the code in {path}"
             ) from error
         code = machine_code(kernel)
         if code is not None:
@@ -92,13 +92,13 @@ class Unit:
 
 
 @cache
-def _fingerprint() -> str:
-    """Hash of what every unit depends on: the library's compiled sources, Numba, Python and what Numba is told."""
+def fingerprint(parts: tuple[str, ...]) -> str:
+    """Hash of what every unit of a device depends on: the library's compiled sources (its own `parts`), Numba, Python and what Numba is told."""
     import numba
 
     digest = hashlib.sha256()
     root = Path(__file__).resolve().parent.parent
-    for part in _FINGERPRINTED:
+    for part in (*_EVERYWHERE, *parts):
         place = root / part
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             if path.exists():
@@ -117,7 +117,7 @@ def _executed(name: str, text: str, path: Path) -> Any:
     return module
 
 
-def _reason(error: NumbaError) -> str:
+def reason(error: NumbaError) -> str:
     """The first line of Numba's message that says something."""
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
     noise = ("Failed in", "During:", "There are", "-", "File", ">>>")

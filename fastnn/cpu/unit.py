@@ -63,10 +63,10 @@ def _loop(kernel: Kernel, same: tuple[int, ...], lanes: bool) -> str:
     lines = [
         f"\n@cfunc('void(int64, int64, int64, int64)', _nrt=False, {OPTIONS})",
         "def kernel(_words, _run, _t, _team):",
-        *(["    use_widest_registers()"] if kernel.functions and not kernel.elementwise else []),
+        *(["    use_widest_registers()"] if kernel.functions and kernel.wide else []),
         "    _w = pointer(_words, np.int64)",
     ]
-    lines += operand_lines(kernel, RUN_VALUES, "real(real_from_bits({word}))", same)
+    lines += operand_lines(kernel, RUN_VALUES, "real(real_from_bits({word}))", dict.fromkeys(same, kernel.result))
     lines.append("    _low, _high = share(_w[0], _t, _team)")
     if lanes:
         lines += lane_loop(kernel)

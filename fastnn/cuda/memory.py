@@ -1,6 +1,6 @@
 """Words and memory in CUDA kernels: addresses travel as int64, as they do on the CPU (fastnn/cpu/vector.py), so a launch takes two numbers.
 
-Imported by the modules that `unit.py` writes: this needs numba-cuda.
+Imported by kernels through `toolkit.py`: this needs numba-cuda. `simulated.py` has the same names for the simulator.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import cuda, types
 from numba.cuda.extending import intrinsic
 
-__all__ = ["pointer", "real_from_word", "view"]
+__all__ = ["address_of", "grid_barrier", "pointer", "real_from_word", "vectors", "view"]
 
 _INT64 = ir.IntType(64)
 
@@ -57,3 +57,42 @@ def view(typing_context: Any, address: Any, dtype: Any, shape: Any) -> Any:
         return array._getvalue()
 
     return array_type(types.int64, dtype, shape), codegen
+
+
+@intrinsic
+def address_of(typing_context: Any, array: Any) -> Any:
+    """address_of(array): the generic address of an array's first element, in shared memory too."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, _INT64)
+
+    return types.int64(array), codegen
+
+
+def vectors(width: int) -> Any:
+    """A function (array, index) -> the `width` numbers from there on, by one load; index is a multiple of `width`, and the array starts on 16 bytes."""
+
+    @intrinsic
+    def load(typing_context: Any, array: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            element = context.get_data_type(array.dtype)
+            data = context.make_array(array)(context, builder, arguments[0]).data
+            place = builder.gep(data, [arguments[1]])
+            place = builder.bitcast(place, ir.VectorType(element, width).as_pointer())
+            loaded = builder.load(place, align=width * context.get_abi_sizeof(element))
+            numbers = context.get_constant_undef(signature.return_type)
+            for n in range(width):
+                number = builder.extract_element(loaded, ir.IntType(32)(n))
+                numbers = builder.insert_value(numbers, number, n)
+            return numbers
+
+        return types.UniTuple(array.dtype, width)(array, types.int64), codegen
+
+    return load
+
+
+@cuda.jit(device=True)
+def grid_barrier() -> None:
+    """All threads of the grid meet; what they wrote before is seen by all after it. The launch must be cooperative."""
+    cuda.cg.this_grid().sync()

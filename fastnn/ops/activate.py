@@ -53,7 +53,14 @@ class Activate(Op):
 
         def kernel(body: Any, arrays: dict[str, str], *roles: str, accumulates: bool = False) -> Kernel:
             used = {role: functions[role] for role in roles}
-            return Kernel(f"activate.{body.__name__}", body, arrays, functions=used, accumulates=accumulates)
+            return Kernel(
+                f"activate.{body.__name__}",
+                body,
+                arrays,
+                functions=used,
+                accumulates=accumulates,
+                elementwise=True,
+            )
 
         self._forward = kernel(forward, {"a": "*", "z": "*"}, "value")
         self._backward = kernel(

@@ -30,7 +30,7 @@ def backward(i, da, delta, rate, layer, seed, step):  # type: ignore[no-untyped-
     da[i] += delta[i] * scale if uniform(seed, step, layer, i) >= rate else 0.0
 
 
-_SETTINGS: dict[str, Any] = {"reals": ("rate",), "wholes": ("layer",)}
+_SETTINGS: dict[str, Any] = {"reals": ("rate",), "wholes": ("layer",), "elementwise": True}
 FORWARD = Kernel("dropout.forward", forward, {"z": "*", "a": "*"}, **_SETTINGS)
 BACKWARD = Kernel("dropout.backward", backward, {"da": "*", "delta": "*"}, accumulates=True, **_SETTINGS)
 

@@ -32,7 +32,7 @@ def take(i, out, delta, first):  # type: ignore[no-untyped-def]
         out[i, k] += delta[i, first + k]
 
 
-ACCUMULATE = Kernel("join.accumulate", accumulate, {"z": "*", "a": "*"}, accumulates=True)
+ACCUMULATE = Kernel("join.accumulate", accumulate, {"z": "*", "a": "*"}, accumulates=True, elementwise=True)
 PUT = Kernel("join.put", put, {"z": "2", "a": "2"}, wholes=("first",), by_row=True)
 TAKE = Kernel("join.take", take, {"out": "2", "delta": "2"}, wholes=("first",), by_row=True, accumulates=True)
 

@@ -44,7 +44,8 @@ class Kernel:
     flops        floating-point operations from the shapes of all operands; without it, one for every element of the result
     by_row       i counts rows of the result (samples), not its elements
     by_column    a tuned kernel can deal out columns of the result, for operands (result, a, W, ...)
-    elementwise  the body touches element i of every operand, and nothing else
+    elementwise  the body touches element i of every operand, and nothing else: a device may run it where element i has just been written
+    wide         on the CPU, the widest registers pay off
     accumulates  the body adds to its result by one `out[...] += x`; a variant that overwrites is derived from it
     """
 
@@ -58,6 +59,7 @@ class Kernel:
     by_row: bool = False
     by_column: bool = False
     elementwise: bool = False
+    wide: bool = True
     accumulates: bool = False
     extra_results: int = 0
     flops: Callable[..., int] | None = None

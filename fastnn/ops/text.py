@@ -42,27 +42,33 @@ def word_places(kernel: Kernel) -> dict[str, int]:
 
 
 def operand_lines(
-    kernel: Kernel, run_values: Mapping[str, str], real: str, same: tuple[int, ...] = ()
+    kernel: Kernel,
+    run_values: Mapping[str, str],
+    real: str,
+    same: Mapping[int, str] | None = None,
+    first: int = 0,
+    suffix: str = "",
 ) -> list[str]:
-    """Statements that give every argument of the body its value, from `_w`, the words, and `run_values`.
+    """Statements that give every argument of the body its value, from `_w`, the words (from number `first` on), and `run_values`.
 
-    `real` makes a real setting of a word; `same` are operands that lie where the result lies.
+    `real` makes a real setting of a word; `same` names what lies where the operand of this position lies. Names end with `suffix`.
     """
-    lines, places = [], word_places(kernel)
+    lines, places, same = [], {n: first + place for n, place in word_places(kernel).items()}, same or {}
     for position, (name, spec) in enumerate(kernel.arrays.items()):
         element, place = ELEMENT_TYPES[spec[:-1]], places[name]
         if position in same:
-            lines.append(f"    {name} = {kernel.result}")
+            value = same[position]
         elif _extents(spec) == 0:
-            lines.append(f"    {name} = pointer(_w[{place}], {element})")
+            value = f"pointer(_w[{place}], {element})"
         else:
             shape = ", ".join(f"_w[{place + 1 + axis}]" for axis in range(_extents(spec)))
-            lines.append(f"    {name} = view(_w[{place}], {element}, ({shape},))")
-    lines += [f"    {name} = _w[{places[name]}]" for name in kernel.wholes]
-    lines += [f"    {name} = {real.format(word=f'_w[{places[name]}]')}" for name in kernel.reals]
+            value = f"view(_w[{place}], {element}, ({shape},))"
+        lines.append(f"    {name}{suffix} = {value}")
+    lines += [f"    {name}{suffix} = _w[{places[name]}]" for name in kernel.wholes]
+    lines += [f"    {name}{suffix} = {real.format(word=f'_w[{places[name]}]')}" for name in kernel.reals]
     arguments = kernel.arguments()
     lines += [
-        f"    {name} = {text}"
+        f"    {name}{suffix} = {text}"
         for name, text in run_values.items()
         if name in arguments and name not in kernel.reals
     ]

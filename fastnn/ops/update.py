@@ -42,6 +42,7 @@ def update_kernel(rule: Rule) -> Kernel:
         functions={"rule_step": (rule.step, {})},
         extra_results=1 + len(rule.state),
         elementwise=True,
+        wide=False,  # roots and divisions gain nothing: Adam is 8 % slower
     )
 
 

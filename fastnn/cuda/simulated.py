@@ -1,0 +1,63 @@
+"""Twins of `memory.py` for Numba's CUDA simulator: the same names, on addresses of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numba import cuda
+from numpy.typing import NDArray
+
+__all__ = ["address_of", "grid_barrier", "pointer", "real_from_word", "vectors", "view"]
+
+_FAR = 1 << 40
+"""Numbers in an array that stands for a pointer: more than any index."""
+
+
+def pointer(address: int, dtype: Any) -> NDArray[Any]:
+    """The numbers from an address on."""
+    return _array(address, dtype, (_FAR,))
+
+
+def view(address: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The C-contiguous array that lies there."""
+    return _array(address, dtype, tuple(int(n) for n in shape))
+
+
+def _array(address: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    interface = {
+        "data": (int(address), False),
+        "shape": shape,
+        "typestr": np.dtype(dtype).str,
+        "version": 3,
+    }
+    return np.asarray(SimpleNamespace(__array_interface__=interface))
+
+
+def real_from_word(word: int, dtype: Any) -> Any:
+    """The real number of this dtype whose bits are the lowest of an int64."""
+    return np.array([word], np.int64).view(dtype)[0]
+
+
+def address_of(array: NDArray[Any]) -> int:
+    """Where the first element lies. The simulator hands kernels its own view of an array."""
+    own: Any = getattr(array, "_ary", array)
+    return int(own.ctypes.data)
+
+
+def vectors(width: int) -> Callable[[Any, int], tuple[Any, ...]]:
+    """A function (array, index) -> the `width` numbers from there on."""
+
+    def load(array: Any, index: int) -> tuple[Any, ...]:
+        return tuple(array[index + n] for n in range(width))
+
+    return load
+
+
+def grid_barrier() -> None:
+    """The simulator runs blocks one after the other: a cooperative grid is one block there."""
+    cuda.syncthreads()
