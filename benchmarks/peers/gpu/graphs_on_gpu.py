@@ -33,6 +33,7 @@ def product(*_: object) -> None:
 class Trainer(compiled_adapter.Trainer):
     def __init__(self, problem: Problem, setting: Setting) -> None:
         super().__init__(problem, None)
+        torch._dynamo.utils.counters.clear()
         case, self.device = problem.case, setting.device
         self.X, self.y = self.X.to(self.device), self.y.to(self.device)
         self.batches = list(zip(self.X.split(case.batch), self.y.split(case.batch), strict=True))
@@ -65,18 +66,29 @@ class Trainer(compiled_adapter.Trainer):
     def tune(self) -> None:
         """Measure both ways, keep the faster."""
         ways: dict[str, Step] = {'torch.compile(mode="reduce-overhead")': self.compiled}
+        said = ""
         if self.device == "cuda":
-            ways["torch.cuda.graph"] = self.captured()
-        taken = {}
+            try:
+                ways["torch.cuda.graph"] = self.captured()
+            except RuntimeError as error:
+                said = f" (torch.cuda.graph: {str(error).splitlines()[0][:100]})"
+        taken, learnt = {}, {}
         for name, self.step in ways.items():
+            self.reset()
             self.few(5)
+            learnt[name] = self.theta()
             begin = time.perf_counter()
             self.few(TRIAL)
             taken[name] = time.perf_counter() - begin
+        for name, theta in learnt.items():
+            # the first is compared with fastnn's weights by items/steps.py
+            if not np.allclose(theta, learnt[next(iter(learnt))], rtol=0.02, atol=1e-3):
+                del taken[name]
+                said += f" ({name} trained another network)"
         best = min(taken, key=taken.__getitem__)
         self.step = ways[best]
         skips = torch._dynamo.utils.counters["inductor"]["cudagraph_skips"]
-        self.note = best + f" (torch.compile skipped {skips} CUDA graphs)" * bool(skips)
+        self.note = best + f" (torch.compile skipped {skips} CUDA graphs)" * bool(skips) + said
 
     def few(self, steps: int) -> None:
         with torch.no_grad():
