@@ -86,6 +86,14 @@ class StorageError(FastnnError, ValueError):
     """A file is not a saved network, or not one that this version reads."""
 
 
+class DeviceError(FastnnError, RuntimeError):
+    """A GPU that was asked for is not there, or does not do what it was told."""
+
+
+class DeviceMemoryError(FastnnError, MemoryError):
+    """The memory of a GPU, or page-locked memory for it, is not enough."""
+
+
 class MissingExtraError(FastnnError, ImportError):
     """An optional package is not installed."""
 
