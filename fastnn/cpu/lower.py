@@ -1,33 +1,20 @@
-"""From an instruction to compiled code and its words: the tuned kernel where there is one, else the loop around the body.
-
-Words are whole numbers, or a `Place` (a buffer or a constant, whose address is known when memory is bound).
-"""
+"""From an instruction to compiled code and its words: the tuned kernel where there is one, else the loop around the body."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fastnn.compile import Unit
 from fastnn.cpu.unit import HEADER, OPTIONS, kernel_unit
-from fastnn.plan import Buffer, Instruction
+from fastnn.plan import Instruction
+from fastnn.plan.words import Place, Word, body_words, product_of
 
-__all__ = ["ONE", "ZEROS", "Place", "Word", "lower", "real_word"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """The address of a buffer, or of a constant that every machine has: a row of zeros, a one."""
-
-    buffer: Buffer | None
-    constant: str = ""
-
+__all__ = ["ONE", "ZEROS", "lower", "real_word"]
 
 COLUMN_BLOCK = 32
 """Columns of a product that are dealt out together: two registers of float32, so that shares are whole cache lines and whole panels."""
 ZEROS, ONE = Place(None, "zeros"), Place(None, "ones")
-Word = int | Place
 
 
 def real_word(value: float) -> int:
@@ -51,25 +38,7 @@ def _body(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
         )
         if position > 0 and spec == "*" and buffer.same_place(result)
     )
-    words: list[Word] = [instruction.units, instruction.inner]
-    for buffer, spec in zip(instruction.operands, kernel.arrays.values(), strict=True):
-        words.append(Place(buffer))
-        if spec[-1] != "*":
-            words += _extents(buffer, int(spec[-1]))
-    words += [int(instruction.settings[name]) for name in kernel.wholes]
-    words += [real_word(instruction.settings[name]) for name in kernel.reals]
-    return kernel_unit(kernel, dtype, instruction.accumulate, same), words
-
-
-def _extents(buffer: Buffer, axes: int) -> list[Word]:
-    """The buffer's shape as `axes` numbers: trailing axes are taken together."""
-    if axes == 1 and len(buffer.shape) > 1:
-        return [buffer.size]
-    head = buffer.shape[: axes - 1]
-    tail = 1
-    for n in buffer.shape[axes - 1 :]:
-        tail *= n
-    return [max(n, 0) for n in (*head, tail)] if len(buffer.shape) >= axes else [*buffer.shape, 1]
+    return kernel_unit(kernel, dtype, instruction.accumulate, same), body_words(instruction, real_word)
 
 
 def _product_unit(dtype: str) -> Unit:
@@ -80,57 +49,20 @@ def _product_unit(dtype: str) -> Unit:
     return Unit(f"dense_product_{dtype}", text)
 
 
-def _product(
-    instruction: Instruction,
-    dtype: str,
-    start: tuple[Word, int] | None,
-    A: tuple[Buffer, int, int],
-    B: tuple[Buffer, int, int],
-    depth: int,
-) -> tuple[Unit, list[Word]]:
-    C = instruction.result
+def _product(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
+    p, C = product_of(instruction), instruction.result
+    assert p is not None
     columns = C.row_size
-    if start is None:
-        start = (Place(C), columns) if instruction.accumulate else (ZEROS, 0)
-    words: list[Word] = [
-        instruction.units,
-        0,
-        Place(C),
-        columns,
-        *start,
-        Place(A[0]),
-        *A[1:],
-        Place(B[0]),
-        *B[1:],
-    ]
+    start: tuple[Word, int] = (Place(C), columns) if instruction.accumulate else (ZEROS, 0)
+    if p.bias is not None:
+        start = Place(p.bias), 0
+    transposed = int(p.b_k == 1)
+    words: list[Word] = [instruction.units, 0, Place(C), columns, *start, Place(p.A), p.a_row, p.a_k]
+    words += [Place(p.B), p.b_column if transposed else p.b_k, transposed]
     if instruction.by_column:
         words[0] = -(-columns // COLUMN_BLOCK)
-        return _product_unit(dtype), [*words, columns, depth, COLUMN_BLOCK, C.shape[0]]
-    return _product_unit(dtype), [*words, columns, depth, 0, C.shape[0]]
-
-
-def _forward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
-    _, a, W, b = instruction.operands
-    n_in = W.shape[1]
-    return _product(instruction, dtype, (Place(b), 0), (a, n_in, 1), (W, n_in, 1), n_in)
-
-
-def _accumulated_forward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
-    _, a, W = instruction.operands
-    n_in = W.shape[1]
-    return _product(instruction, dtype, None, (a, n_in, 1), (W, n_in, 1), n_in)
-
-
-def _backward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
-    _, delta, W = instruction.operands
-    n_out, n_in = W.shape
-    return _product(instruction, dtype, None, (delta, n_out, 1), (W, n_in, 0), n_out)
-
-
-def _gradient_W(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
-    _, delta, a = instruction.operands
-    n_out, n_in = instruction.result.shape
-    return _product(instruction, dtype, None, (delta, 1, n_out), (a, n_in, 0), a.shape[0])
+        return _product_unit(dtype), [*words, columns, p.depth, COLUMN_BLOCK, C.shape[0]]
+    return _product_unit(dtype), [*words, columns, p.depth, 0, C.shape[0]]
 
 
 def _gradient_b(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
@@ -160,10 +92,10 @@ def _gradient_b(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
 
 
 TUNED: dict[str, Callable[[Instruction, str], tuple[Unit, list[Word]]]] = {
-    "affine.forward": _forward,
-    "affine.product": _accumulated_forward,
-    "affine.backward": _backward,
-    "affine.gradient_W": _gradient_W,
+    "affine.forward": _product,
+    "affine.product": _product,
+    "affine.backward": _product,
+    "affine.gradient_W": _product,
     "affine.gradient_b": _gradient_b,
 }
 """Kernels with a tuned CPU version; tests hold each against its body."""

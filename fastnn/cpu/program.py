@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn.cpu.lower import Place, lower
+from fastnn.cpu.lower import lower
 from fastnn.plan import Plan
+from fastnn.plan.words import Place
 
 __all__ = ["TABLE_COLUMNS", "Program"]
 

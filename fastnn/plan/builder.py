@@ -44,15 +44,17 @@ def build_plan(
     weighted: bool = False,
     update: tuple[Kernel, dict[str, float]] | None = None,
     link: Kernel | None = None,
+    team: bool = True,
 ) -> Plan:
     """The plan of `graph` for `batch` rows.
 
     `training`: dropout and its like are on. `gather`: rows of X and y come in the order of an epoch; else X and y are the batch.
     `weighted`: samples have weights (of mean 1). `update`: the optimizer's kernel and settings, as the last instruction.
     `link`: what predict() shows of the output, written to `out` (infer only; without it, `out` is the raw output).
+    `team`: for threads of a CPU, who deal out the work as shares.py says; else every parameter is updated right after its own gradient.
     """
     builder = _Builder(graph, batch, dtype, mode, loss, training, gather, weighted)
-    builder.link = link
+    builder.link, builder.team = link, team
     return builder.build(update)
 
 
@@ -86,6 +88,7 @@ class _Builder:
         self.bound: dict[int, NodeBuffers] = {}
         self.label = ""
         self.link: Kernel | None = None
+        self.team = True
         self.losses: Buffer
         self.readers = {n.index: sum(m.inputs.count(n) for m in self.nodes) for n in self.nodes}
         self.readers[self.output.index] += 1
@@ -139,11 +142,14 @@ class _Builder:
             self.instructions += self.gradients
         else:
             self._update(*update)
-        mark_columns(self.instructions)
-        private = make_private(self.instructions)
+        private = 0
+        if self.team:
+            mark_columns(self.instructions)
+            private = make_private(self.instructions)
         arena = place_buffers(self.instructions)
-        mark_meetings(self.instructions)
-        mark_bands(self.instructions)
+        if self.team:
+            mark_meetings(self.instructions)
+            mark_bands(self.instructions)
         return Plan(
             self.graph, self.batch, self.dtype, self.mode, self.instructions, arena, self.externals, private
         )
@@ -302,7 +308,7 @@ class _Builder:
                 Instruction(kernel, operands, settings, False, f"{name} update".lstrip(), checks=True)
             )
 
-        if n < APART:
+        if self.team and n < APART:
             self.instructions += self.gradients
             update((n,), 0, "")
             return

@@ -8,11 +8,11 @@ from fastnn.memory import ALIGNMENT
 from fastnn.plan.buffer import FLAT_VECTORS, PRIVATE, Buffer
 from fastnn.plan.instruction import Instruction
 
-__all__ = ["mark_meetings", "place_buffers"]
+__all__ = ["Touch", "conflict", "mark_meetings", "place_buffers"]
 
 _INT64 = 8
 
-_Touch = tuple[str, int, int, bool, int]
+Touch = tuple[str, int, int, bool, int]
 """Space, first byte, the byte behind the last, whether it is written, how many parts are dealt out to threads in order (0: anyone touches all)."""
 EACH = -1
 """In the place of parts: every thread writes it all, and reads what it wrote itself."""
@@ -53,16 +53,16 @@ def mark_meetings(instructions: Sequence[Instruction]) -> None:
     Two instructions that both work sample by sample on one place of memory touch the same samples in the same thread, and need no meeting,
     even where they know it as two buffers, one dead before the other begins. The same holds for the rows of W, of its gradient and its update.
     """
-    since: list[_Touch] = []
+    since: list[Touch] = []
     for instruction in instructions:
         touched = list(_touches(instruction))
-        instruction.meet = any(_conflict(a, b) for a in touched for b in since)
+        instruction.meet = any(conflict(a, b) for a in touched for b in since)
         if instruction.meet:
             since = []
         since += touched
 
 
-def _touches(instruction: Instruction) -> Iterator[_Touch]:
+def _touches(instruction: Instruction) -> Iterator[Touch]:
     results = 1 + instruction.kernel.extra_results
     for position, buffer in enumerate(instruction.operands):
         written = position < results
@@ -83,7 +83,8 @@ def _touches(instruction: Instruction) -> Iterator[_Touch]:
         yield "bad", 0, _INT64, False, EACH
 
 
-def _conflict(a: _Touch, b: _Touch) -> bool:
+def conflict(a: Touch, b: Touch) -> bool:
+    """Whether one writes what the other touches, and not the same thread the same part of it."""
     if a[0] != b[0] or not (a[3] or b[3]) or a[2] <= b[1] or b[2] <= a[1]:
         return False
     return not (a[4] != 0 and a[4] == b[4] and a[1:3] == b[1:3])
