@@ -92,13 +92,24 @@ class Context:
     @contextlib.contextmanager
     def guarded(self, recording: bool = False) -> Iterator[None]:
         """One thread at a time allocates, loads, gives back or records: the first three can spoil a recording."""
-        with self._guard:
+        with self._guard, self._tolerant():
             self._recording = recording
             try:
                 yield
             finally:
                 self._recording = False
         self.sweep()
+
+    @contextlib.contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        """Also where another library records a graph of its own: CUDA would refuse these calls, and break off that recording."""
+        exchange = self.driver.cuThreadExchangeStreamCaptureMode
+        code, mode = exchange(self.driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED)
+        try:
+            yield
+        finally:
+            if code is self.success:
+                exchange(mode)
 
     def lend(self, thing: Any, give_back: Callable[..., Any], handle: Any) -> None:
         """When nobody holds `thing` any more, `give_back(handle)` is called; at the end of the process the driver takes all back by itself."""
@@ -125,11 +136,12 @@ class Context:
         driver = self.driver
         driver.cuCtxPushCurrent(self.handle)  # this thread may be at work for somebody else
         try:
-            driver.cuStreamSynchronize(self.work)
-            driver.cuStreamSynchronize(self.beside)
-            while self._returned:
-                give_back, handle = self._returned.popleft()
-                give_back(handle)
+            with self._tolerant():
+                driver.cuStreamSynchronize(self.work)
+                driver.cuStreamSynchronize(self.beside)
+                while self._returned:
+                    give_back, handle = self._returned.popleft()
+                    give_back(handle)
         finally:
             driver.cuCtxPopCurrent()
 
