@@ -1,8 +1,7 @@
 """The host's side of a GPU, over a stand-in for the driver: what is launched with which arguments and in which order, what is given back, and
-what is said when something is absent or fails. No GPU and no wheel of NVIDIA's takes part; what a GPU computes is tested elsewhere.
+what is said when something fails. No GPU and no wheel of NVIDIA's takes part; what a GPU computes is tested elsewhere.
 """
 
-import ctypes
 import gc
 import os
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from fake_cuda import CUresult, FakeDriver
 
 from fastnn.cuda import context as contexts
-from fastnn.cuda import driver, presence
+from fastnn.cuda import driver
 from fastnn.errors import DeviceError, DeviceMemoryError, FastnnError
 
 
@@ -377,157 +376,3 @@ def test_importing_the_driver_imports_nothing_of_cuda():
     code = "import sys, fastnn.cuda.driver\nprint([n for n in sys.modules if n.split('.')[0] in ('cuda', 'numba_cuda')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-class Library:
-    """libcuda.so.1 as ctypes sees it."""
-
-    def __init__(self, init=0, devices=1, version=13000, cc=(9, 0)):
-        self.init, self.devices, self.version, self.cc = init, devices, version, cc
-
-    def cuInit(self, flags):
-        return self.init
-
-    def cuDeviceGetCount(self, count):
-        count._obj.value = self.devices
-        return 0
-
-    def cuDriverGetVersion(self, version):
-        version._obj.value = self.version
-        return 0
-
-    def cuGetErrorString(self, code, text):
-        text._obj.value = b"in words"
-        return 0
-
-    def cuDeviceGet(self, device, number):
-        device._obj.value = number
-        return 0
-
-    def cuDeviceGetName(self, text, length, device):
-        text.value = b"Fake GPU"
-        return 0
-
-    def cuDeviceTotalMem_v2(self, total, device):
-        total._obj.value = 85 * 10**9
-        return 0
-
-    def cuDeviceGetAttribute(self, value, number, device):
-        value._obj.value = self.cc[number - 75]
-        return 0
-
-    def cuDeviceGetPCIBusId(self, text, length, device):
-        text.value = b"0000:01:00.0"
-        return 0
-
-
-class Management:
-    """libnvidia-ml.so.1."""
-
-    def nvmlInit_v2(self):
-        return 0
-
-    def nvmlSystemGetDriverVersion(self, text, length):
-        text.value = b"580.65.06"
-        return 0
-
-    def nvmlDeviceGetHandleByPciBusId_v2(self, bus, handle):
-        assert bus == b"0000:01:00.0"
-        return 0
-
-    def nvmlDeviceGetMemoryInfo(self, handle, memory):
-        memory._obj.free = 80 * 10**9
-        return 0
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """Choose what the machine has: machine(library, wheels, management)."""
-
-    def choose(library, wheels="13.5.0", management=None):
-        def load(name, *_, **__):
-            found = management if "ml" in name else library
-            if found is None:
-                raise OSError(name)
-            return found
-
-        def version(name):
-            if wheels is None or name.endswith("-cu12"):
-                raise presence.importlib.metadata.PackageNotFoundError(name)
-            return wheels
-
-        monkeypatch.setattr(ctypes, "CDLL", load)
-        monkeypatch.setattr(presence.importlib.metadata, "version", version)
-        monkeypatch.setattr(presence.os.path, "exists", lambda path: False)
-        monkeypatch.setitem(sys.modules, "cuda.pathfinder", None)
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-    return choose
-
-
-@pytest.mark.parametrize(
-    ("library", "wheels", "says"),
-    [
-        (None, "13.5.0", ["driver: there is no NVIDIA driver here", "580 or newer", "--gpus all"]),
-        (
-            None,
-            None,
-            ["no NVIDIA driver", "\ntoolkit wheels: cuda-bindings, numba-cuda, nvidia-nvvm, nvidia-nv"],
-        ),
-        (Library(), None, ["toolkit wheels: ", 'pip install "fastnn[cuda]"']),
-        (
-            Library(init=100),
-            "13.5.0",
-            ["device: the driver finds no GPU (error 100: in words)", "nvidia-smi"],
-        ),
-        (Library(devices=0), "13.5.0", ["device: the driver finds no GPU (it counts none)"]),
-        (Library(init=803), "13.5.0", ["driver: it does not start (error 803", "restart the machine"]),
-        (Library(init=3), "13.5.0", ["driver: it does not start (error 3", "forked", "spawn"]),
-        (
-            Library(version=12040),
-            "13.5.0",
-            ["it is for CUDA 12.4", "CUDA 13;", "driver 580", "numba-cuda[cu12]"],
-        ),
-        (
-            Library(cc=(7, 0)),
-            "13.5.0",
-            ["Fake GPU has compute capability 7.0", "start at 7.5", "numba-cuda[cu12]"],
-        ),
-    ],
-)
-def test_what_is_absent_is_named_with_the_step_that_mends_it(machine, library, wheels, says):
-    machine(library, wheels)
-    why = driver.why_not()
-    assert all(words in why for words in says), why
-
-
-def test_hidden_devices_are_told_apart_from_absent_ones(machine, monkeypatch):
-    machine(Library(devices=0))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "CUDA_VISIBLE_DEVICES='' hides" in driver.why_not()
-
-
-def test_a_container_without_the_driver_s_library_is_told_apart(machine, monkeypatch):
-    machine(None)
-    monkeypatch.setattr(presence.os.path, "exists", lambda path: path == "/proc/driver/nvidia/version")
-    assert "NVIDIA_DRIVER_CAPABILITIES" in driver.why_not()
-
-
-def test_nothing_is_said_where_nothing_is_absent(machine):
-    machine(Library(), management=Management())
-    assert driver.why_not() is None
-    assert presence.devices() == [presence.Device("Fake GPU", (9, 0), 85 * 10**9, 80 * 10**9)]
-    assert presence.driver_version() == "580.65.06, for CUDA 13.0"
-    machine(Library())
-    assert presence.devices()[0].free_bytes is None and presence.driver_version() == "for CUDA 13.0"
-    machine(None)
-    assert presence.devices() == [] and presence.driver_version() is None
-
-
-def test_the_gpu_is_one_or_the_reason_why_not(machine, fake, monkeypatch):
-    monkeypatch.setattr(driver, "_gpu", None)
-    machine(None)
-    with pytest.raises(DeviceError, match="there is no GPU to use here\ndriver: there is no NVIDIA driver"):
-        driver.the_gpu()
-    machine(Library())
-    assert driver.the_gpu() is driver.the_gpu()

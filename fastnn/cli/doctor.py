@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Callable
 
 import click
@@ -153,44 +152,35 @@ def _plugins() -> str:
 
 
 def _cuda() -> str:
-    """The GPU, or the first reason why there is none to use."""
-    import ctypes
-    from importlib.util import find_spec
+    """The GPUs, their memory and their driver, and what is absent of driver, toolkit wheels and device, with the step that mends it."""
+    from fastnn.cuda import presence
 
-    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    lines = _lines(presence.why_not)
+    return "\n".join([*(["no:", *lines] if lines else []), *_lines(_devices), *_lines(_driver)])
+
+
+def _lines(look: Callable[[], str | None]) -> list[str]:
+    """A look that has nothing to say says nothing; one that breaks leaves the others to say what they see."""
     try:
-        driver = ctypes.CDLL(library)
-    except OSError:
-        return f"no: there is no NVIDIA driver here ({library} is not found)"
-    code = driver.cuInit(0)
-    if code:
-        return (
-            f"no: the NVIDIA driver does not start (cuInit gives error {code}: {_cuda_error(driver, code)})"
-        )
-    count = ctypes.c_int()
-    driver.cuDeviceGetCount(ctypes.byref(count))
-    devices = []
-    for number in range(count.value):
-        name, major, minor = ctypes.create_string_buffer(128), ctypes.c_int(), ctypes.c_int()
-        driver.cuDeviceGetName(name, 128, number)
-        driver.cuDeviceGetAttribute(ctypes.byref(major), 75, number)  # compute capability
-        driver.cuDeviceGetAttribute(ctypes.byref(minor), 76, number)
-        devices.append(
-            f"{name.value.decode(errors='replace')} (compute capability {major.value}.{minor.value})"
-        )
-    if not devices:
-        return "no: the driver sees no GPU"
-    version = ctypes.c_int()
-    driver.cuDriverGetVersion(ctypes.byref(version))
-    found = f"{', '.join(devices)}, driver for CUDA {version.value // 1000}.{version.value % 1000 // 10}"
-    if find_spec("numba_cuda") is None:
-        return f'no: {found}; but numba-cuda is not installed: pip install "fastnn[cuda]"'
-    return found
+        text = look()
+    except Exception as error:  # noqa: BLE001  as above
+        return [f"cannot tell: {type(error).__name__}: {error}"]
+    return [text] if text else []
 
 
-def _cuda_error(driver: object, code: int) -> str:
-    import ctypes
+def _devices() -> str:
+    from fastnn.cuda import presence
+    from fastnn.cuda.failure import size
 
-    text = ctypes.c_char_p()
-    getattr(driver, "cuGetErrorString")(code, ctypes.byref(text))  # noqa: B009  the library's own name
-    return text.value.decode() if text.value else "unknown"
+    lines = []
+    for name, cc, total, free in presence.devices():
+        memory = f"{size(free)} free of {size(total)}" if free is not None else size(total)
+        lines.append(f"{name}, compute capability {cc[0]}.{cc[1]}, memory {memory}")
+    return "\n".join(lines)
+
+
+def _driver() -> str | None:
+    from fastnn.cuda import presence
+
+    version = presence.driver_version()
+    return None if version is None else f"driver {version}"
