@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from cases import Problem
 from learning import BATCH, ETA, Task
 
 import fastnn as fnn
+from fastnn.graph import Graph
+from fastnn.plan import Buffer, Instruction, Plan, build_plan
 from gpu.peers import Setting
 
 __all__ = ["FIXED_COST", "VERSION", "Trainer", "configure", "predictors", "product", "release", "to_host"]
@@ -31,7 +34,10 @@ def release() -> None:
     """Memory goes with the network."""
 
 
-def to_host(answer: np.ndarray) -> np.ndarray:
+def to_host(answer: Any) -> np.ndarray:
+    if isinstance(answer, Answer):
+        answer.machine.fetch(answer.name)
+        return answer.array
     return answer
 
 
@@ -79,8 +85,37 @@ def ready(net: fnn.Network, setting: Setting) -> fnn.Network:
 
 
 def predictors(sizes: tuple[int, ...], x: np.ndarray, setting: Setting) -> dict[str, Any]:
+    """`net(x)` from a NumPy array to a NumPy array, and its plan alone, on inputs and for outputs that lie on the device."""
     net = ready(network(sizes), setting)
-    return {"net(x)": ("host", lambda: net(x))}
+    found: dict[str, Any] = {"net(x), there and back": ("host", lambda: net(x))}
+    if setting.device == "cuda":
+        plan = build_plan(net.graph, len(x), net.dtype)
+        machine = machine_of(plan, setting)
+        out = np.zeros((len(x), sizes[-1]), np.float32)
+        for name, array in (("theta", net.theta), ("X", x), ("out", out)):
+            machine.bind(name, array)
+
+        def run() -> Answer:
+            machine.run()
+            return Answer(machine, "out", out)
+
+        found["its plan"] = ("device", run)
+    return found
+
+
+@dataclass
+class Answer:
+    """Outputs that lie on the device."""
+
+    machine: Any
+    name: str
+    array: np.ndarray
+
+
+def machine_of(plan: Plan, setting: Setting) -> Any:
+    from fastnn.cuda.machine import CudaMachine
+
+    return CudaMachine(plan, precision=setting.precision)
 
 
 def product(
@@ -94,4 +129,16 @@ def product(
         arrays.append(np.zeros(len(y), np.float32))
     if setting.device == "cpu":
         return gflops.with_fastnn(name, arrays), lambda: arrays[0]
-    raise NotImplementedError("products on the device")
+    pairs = [(f"operand{k}", array) for k, array in enumerate(arrays)]
+    buffers = [Buffer(label, label, array.shape, "float32", batched=False) for label, array in pairs]
+    instruction = Instruction(gflops.PRODUCTS[name], buffers, {}, False, "measured")
+    externals = {buffer.space: buffer for buffer in buffers}
+    machine = machine_of(
+        Plan(Graph(), len(x), "float32", "infer", [instruction], 0, externals=externals), setting
+    )
+    for label, array in pairs:
+        machine.bind(label, array)
+    # it returns when the device has done all of it
+    return lambda times: machine.run_steps(0, np.zeros(times), 0), lambda: to_host(
+        Answer(machine, "operand0", arrays[0])
+    )
