@@ -61,13 +61,19 @@ def test_everything_runs_without_a_gpu_and_without_the_peers(tmp_path):
 def test_a_later_run_of_one_item_leaves_the_others(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    kept = {"mnist": {"runs": {}, "absent": {"MNIST": "not there"}}}
+    kept = {"mnist": {"runs": {}, "absent": {"MNIST": "not there"}}, "about": {"card": "no GPU"}}
     (out / "results.json").write_text(json.dumps(kept))
     words = ["--smoke", "--device", "cpu", "--items", "6", "--libraries", "fastnn", "--folder", str(out)]
     done = run(*words, folder=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads((out / "results.json").read_text())["mnist"] == kept["mnist"]
     assert "Limits: not known" in done.stdout and "MNIST: not there." in done.stdout
+    drawn = run("--items", "--folder", str(out), folder=tmp_path)
+    assert drawn.returncode == 0 and drawn.stdout == done.stdout, (
+        "the tables of what is there, nothing measured"
+    )
+    other = run(*words, "--card", A100, folder=tmp_path)
+    assert other.returncode == 1 and "is of another card" in other.stderr
 
 
 @pytest.mark.parametrize(

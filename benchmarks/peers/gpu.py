@@ -8,7 +8,8 @@
     6 products    GFLOP/s of the three products, 256 to 8192, beside cuBLAS
 
 Results land in --folder (benchmarks/figures/gpu): results.json with every sample, item by item, so that a later run of one item leaves the
-others; results.md with all tables; the plots. `--smoke` tries everything on tiny sizes; with `--device cpu` it needs no GPU.
+others, and row by row, so that a run that is cut off loses nothing; results.md with all tables; the plots. `--items` with no number
+draws them anew. `--smoke` tries everything on tiny sizes; with `--device cpu` it needs no GPU.
 """
 
 from __future__ import annotations
@@ -33,23 +34,31 @@ def main(words: list[str] | None = None) -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     kept = options.folder / "results.json"
     result: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
-    result["about"] = about = report.about(options)
+    options.save = lambda: kept.write_text(json.dumps(result, indent=1) + "\n")
+    if options.items:
+        about = report.about(options)
+        before = result.get("about", {}).get("card", about["card"])
+        if before != about["card"]:
+            raise SystemExit(
+                f"{kept} is of another card ({before}, and this is {about['card']}): name another --folder"
+            )
+        result["about"] = about
     begin, problems = time.perf_counter(), []
     for number in options.items:
         name, start = report.ITEMS[number], time.perf_counter()
         print(f"=== {number} {name} ({start - begin:.0f} s so far)", file=sys.stderr, flush=True)
         item = importlib.import_module(f"gpu.{name}")
+        result[name] = {}
         try:
-            result[name] = item.measure(options, about["limits"])
+            item.measure(options, about["limits"], result[name])
         except Exception as error:  # noqa: BLE001  (the other items are still measured)
             traceback.print_exc()
             problems.append(f"{name}: {error}")
-            continue
-        problems += item.wrong(result[name])
-        kept.write_text(json.dumps(result, indent=1) + "\n")
-        report.write(result, options.folder)  # what there is, should a later item be cut off
+        options.save()
         print(f"{name} took {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     print(report.write(result, options.folder))
+    for name in report.items_of(result):
+        problems += importlib.import_module(f"gpu.{name}").wrong(result[name])
     for problem in problems:
         print(f"problem: {problem}", file=sys.stderr)
     return 1 if problems else 0
@@ -59,7 +68,14 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--items", type=int, nargs="+", default=list(report.ITEMS), choices=report.ITEMS)
+    parser.add_argument(
+        "--items",
+        type=int,
+        nargs="*",
+        default=list(report.ITEMS),
+        choices=report.ITEMS,
+        help="none: tables of what is there",
+    )
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=LIBRARIES)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--rows", nargs="*", help="of items 1 and 2, as 784-128-10 or 2-8-2/adam")

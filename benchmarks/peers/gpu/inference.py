@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,20 +24,34 @@ SMOKE = (((5, 7, 3), 1), ((5, 7, 3), 64))
 TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "bf16": 1e-1}
 
 
-def measure(options: Namespace, card: dict[str, Any] | None) -> dict[str, Any]:
-    wanted = SMOKE if options.smoke else SETTINGS
-    return {p: measured(options, p, wanted, card) for p in options.precisions}
+def measure(options: Namespace, card: dict[str, Any] | None, into: dict[str, Any]) -> None:
+    for precision in options.precisions:
+        wanted = SMOKE if options.smoke else SETTINGS
+        measure_rows(options, precision, wanted, card, into.setdefault(precision, {}))
 
 
-def measured(options: Namespace, precision: str, wanted: Any, card: dict[str, Any] | None) -> dict[str, Any]:
+def measure_rows(
+    options: Namespace,
+    precision: str,
+    wanted: Iterable[tuple[tuple[int, ...], int]],
+    card: dict[str, Any] | None,
+    into: dict[str, Any],
+) -> None:
+    """All rows of one precision, kept row by row."""
     names = [name for name in LIBRARIES if name in options.libraries]
+    rows, failed = [], {}
     with Peers(settings(names, precision, options.device)) as peers:
-        rows = [row(sizes, batch, peers, options) for sizes, batch in wanted]
-        for each in rows:
-            sizes = each["sizes"]
-            work = bytes_of_answer(sizes, each["batch"]), flops_of_answer(sizes, each["batch"])
+        into.update(rows=rows, failed=failed, versions=peers.versions, absent=peers.absent)
+        for sizes, batch in wanted:
+            try:
+                each = row(sizes, batch, peers, options)
+            except Failed as error:
+                failed[f"{'-'.join(map(str, sizes))}, batch {batch}"] = str(error)
+                break  # a process has died
+            work = bytes_of_answer(sizes, batch), flops_of_answer(sizes, batch)
             each["limits_us"] = {own: microseconds(card, own, *work) for own in PRECISIONS[precision]}
-        return {"rows": rows, "versions": peers.versions, "absent": peers.absent}
+            rows.append(each)
+            options.save()
 
 
 def row(sizes: tuple[int, ...], batch: int, peers: Peers, options: Namespace) -> dict[str, Any]:
@@ -66,7 +81,8 @@ def row(sizes: tuple[int, ...], batch: int, peers: Peers, options: Namespace) ->
 
 
 def wrong(result: dict[str, Any]) -> list[str]:
-    return [
+    dead = [f"inference: {name}: {why}" for found in result.values() for name, why in found["failed"].items()]
+    return dead + [
         f"inference {each['case']}: {key} is {entry['apart']:.1e} from the exact outputs"
         for found in result.values()
         for each in found["rows"]

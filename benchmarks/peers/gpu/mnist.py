@@ -38,21 +38,21 @@ CACHES = (
 )
 
 
-def measure(options: Namespace, card: dict[str, Any] | None) -> dict[str, Any]:
-    result: dict[str, Any] = {"runs": {}, "absent": {}}
+def measure(options: Namespace, card: dict[str, Any] | None, into: dict[str, Any]) -> None:
+    into.update(runs={}, absent={})
     if not options.smoke and not folder().is_dir():
-        result["absent"]["MNIST"] = "no folder with its files; FASTNN_MNIST names one"
-        return result
+        into["absent"]["MNIST"] = "no folder with its files; FASTNN_MNIST names one"
+        return
     with tempfile.TemporaryDirectory() as place:
         drawn(Path(place)) if options.smoke else _write_arrays(Path(place))
         for name in (name for name in LIBRARIES if name in options.libraries):
             for precision in options.precisions:
                 setting = Setting(name, precision, options.device)
                 try:
-                    result["runs"][setting.key] = runs(setting, place, options)
+                    into["runs"][setting.key] = runs(setting, place, options)
                 except Failed as error:
-                    result["absent"][setting.key] = str(error)
-    return result
+                    into["absent"][setting.key] = str(error)
+                options.save()
 
 
 def drawn(place: Path) -> None:

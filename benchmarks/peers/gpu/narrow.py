@@ -32,16 +32,16 @@ def batches(options: Namespace) -> tuple[int, ...]:
     return (2**4, 2**6) if options.smoke else BATCHES
 
 
-def measure(options: Namespace, card: dict[str, Any] | None) -> dict[str, Any]:
+def measure(options: Namespace, card: dict[str, Any] | None, into: dict[str, Any]) -> None:
     chosen = batches(options)
     wanted = [(Case(SIZES, batch, max(chosen) // batch), "adam") for batch in chosen]
-    return {
-        "training": {p: steps.measured(options, p, wanted, card) for p in options.precisions},
-        "inference": {
-            p: inference.measured(options, p, [(SIZES, batch) for batch in chosen], card)
-            for p in options.precisions
-        },
-    }
+    asked = [(SIZES, batch) for batch in chosen]
+    into.update(training={}, inference={})
+    for precision in options.precisions:
+        steps.measure_rows(options, precision, wanted, card, into["training"].setdefault(precision, {}))
+    fewer = Namespace(**{**vars(options), "rounds": min(options.rounds, 3)})  # calls of a tenth of a second
+    for precision in options.precisions:
+        inference.measure_rows(fewer, precision, asked, card, into["inference"].setdefault(precision, {}))
 
 
 def curves(result: dict[str, Any], what: str) -> dict[str, dict[int, float]]:

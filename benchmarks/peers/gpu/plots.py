@@ -26,7 +26,9 @@ def draw(result: dict[str, Any], folder: Path) -> dict[str, list[str]]:
     """File names by item."""
     drawers = {"steps": draw_steps, "ways": draw_ways, "narrow": draw_narrow, "products": draw_products}
     caption = f"{result['about']['card']}, {result['about']['date']}"
-    return {name: drawer(result[name], folder, caption) for name, drawer in drawers.items() if name in result}
+    return {
+        name: drawer(result[name], folder, caption) for name, drawer in drawers.items() if result.get(name)
+    }
 
 
 def finish(figure: Any, folder: Path, name: str, caption: str) -> list[str]:

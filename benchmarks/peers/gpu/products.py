@@ -25,19 +25,18 @@ TOLERANCE = {"float32": 1e-5, "tf32": 2e-3, "bf16": 1.5e-2}
 """Of the largest number of the result: float32 sums of up to 8192 terms; 11 and 8 bits of the factors."""
 
 
-def measure(options: Namespace, card: dict[str, Any] | None) -> dict[str, Any]:
+def measure(options: Namespace, card: dict[str, Any] | None, into: dict[str, Any]) -> None:
     names = [name for name in ("fastnn", "pytorch") if name in options.libraries]
-    result: dict[str, Any] = {}
     for precision in options.precisions:
         with Peers(settings(names, precision, options.device)) as peers:
-            cells = []
+            cells: list[dict[str, Any]] = []
+            into[precision] = {"cells": cells, "versions": peers.versions, "absent": peers.absent}
             for n in (32, 64) if options.smoke else SIZES:
                 for product in PRODUCTS:
                     cells.append(cell(product, n, peers, options))
                     work = 4 * 3 * n * n, 2 * n**3
                     cells[-1]["limits_us"] = {p: microseconds(card, p, *work) for p in PRECISIONS[precision]}
-            result[precision] = {"cells": cells, "versions": peers.versions, "absent": peers.absent}
-    return result
+                    options.save()
 
 
 def cell(product: str, n: int, peers: Peers, options: Namespace) -> dict[str, Any]:

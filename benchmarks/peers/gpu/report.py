@@ -92,14 +92,18 @@ def versions(thing: Any) -> dict[str, str]:
     return found
 
 
+def items_of(result: dict[str, Any]) -> list[str]:
+    """Names of the items that something was measured of."""
+    return [name for name in ITEMS.values() if result.get(name)]
+
+
 def markdown(result: dict[str, Any], pictures: dict[str, list[str]]) -> str:
     parts = ["# fastnn beside its peers on a GPU", "Written by `python benchmarks/peers/gpu.py`."]
     parts += [TRIAL] * result["about"]["trial"] + [origin(result["about"], versions(result))]
-    for name in ITEMS.values():
-        if name in result:
-            item = importlib.import_module(f"gpu.{name}")
-            images = [f"![{item.TITLE}]({file})" for file in pictures.get(name, [])]
-            parts += [f"## {item.TITLE}", item.tables(result[name]), *images]
+    for name in items_of(result):
+        item = importlib.import_module(f"gpu.{name}")
+        images = [f"![{item.TITLE}]({file})" for file in pictures.get(name, [])]
+        parts += [f"## {item.TITLE}", item.tables(result[name]), *images]
     return "\n\n".join(parts) + "\n"
 
 

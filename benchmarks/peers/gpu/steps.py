@@ -41,17 +41,23 @@ def cases(options: Namespace) -> list[tuple[Case, str]]:
     return [(c, o) for c, o in pairs if any(f"{c.name}/{o}".startswith(start) for start in rows)]
 
 
-def measure(options: Namespace, card: dict[str, Any] | None) -> dict[str, Any]:
-    return {precision: measured(options, precision, cases(options), card) for precision in options.precisions}
+def measure(options: Namespace, card: dict[str, Any] | None, into: dict[str, Any]) -> None:
+    for precision in options.precisions:
+        measure_rows(options, precision, cases(options), card, into.setdefault(precision, {}))
 
 
-def measured(
-    options: Namespace, precision: str, wanted: list[tuple[Case, str]], card: dict[str, Any] | None
-) -> dict[str, Any]:
-    """All rows of one precision: the libraries take turns in every round."""
+def measure_rows(
+    options: Namespace,
+    precision: str,
+    wanted: list[tuple[Case, str]],
+    card: dict[str, Any] | None,
+    into: dict[str, Any],
+) -> None:
+    """All rows of one precision: the libraries take turns in every round. Kept row by row, should the run be cut off."""
     names = [name for name in LIBRARIES if name in options.libraries]
     found, failed = [], {}
     with Peers(settings(names, precision, options.device)) as peers:
+        into.update(rows=found, failed=failed, versions=peers.versions, absent=peers.absent)
         for case, optimizer in wanted:
             try:
                 each = row(case, optimizer, peers, options.rounds, options.seconds)
@@ -67,7 +73,7 @@ def measured(
             each["small"] = weights <= SMALL and not options.smoke  # a trial reaches no aim
             found.append(each)
             print(line(each), file=sys.stderr, flush=True)
-        return {"rows": found, "failed": failed, "versions": peers.versions, "absent": peers.absent}
+            options.save()
 
 
 def wrong(result: dict[str, Any]) -> list[str]:

@@ -36,10 +36,11 @@ def case(width: int, batch: int) -> Case:
     return Case(sizes, batch, int(min(max(WORK / flops, 1), 500, max(2**18 / batch, 1))))
 
 
-def measure(options: Namespace, card: dict[str, Any] | None) -> dict[str, Any]:
+def measure(options: Namespace, card: dict[str, Any] | None, into: dict[str, Any]) -> None:
     wanted = [(each, "sgd") for each in grid(options)] + steps.cases(options)
     choices = [Setting("fastnn", "float32", options.device, how) for how in (None, *WAYS)]
     found, failed = [], {}
+    into.update(rows=found, failed=failed)
     with Peers(choices) as peers:
         for each, optimizer in wanted:
             try:
@@ -48,7 +49,7 @@ def measure(options: Namespace, card: dict[str, Any] | None) -> dict[str, Any]:
                 failed[f"{each.name}, batch {each.batch}, {optimizer}"] = str(error)
                 break
             print(line(found[-1]), file=sys.stderr, flush=True)
-    return {"rows": found, "failed": failed}
+            options.save()
 
 
 def fastest_way(row: dict[str, Any]) -> str | None:
