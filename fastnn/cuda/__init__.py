@@ -1,10 +1,12 @@
-"""CUDA: so far, every kernel's body as a CUDA kernel, and its machine code without a GPU. The only package that imports numba.cuda.
+"""CUDA: the GPU's engine. The only package that imports numba.cuda and cuda.bindings.
 
-numba-cuda is in maintenance; what it has of our needs is asked for here and in `compiler.py`, `memory.py` and the header of `unit.py`, so that
-its successor can take its place.
+    compiler   text of a module -> cubin, without a GPU            toolkit    what kernels are written with (memory, simulated)
+    unit, tape the texts; forms, product, tensor: their loops      lower      from a plan to stages
+    driver     the CUDA driver; simulator: a GPU made of Python    machine    runs a plan, as fastnn/cpu/machine.py does
 """
 
 from fastnn.cuda.compiler import compile_ptx, missing
+from fastnn.cuda.device import choose, simulated
 from fastnn.cuda.unit import kernel_text
 
-__all__ = ["compile_ptx", "kernel_text", "missing"]
+__all__ = ["choose", "compile_ptx", "kernel_text", "missing", "simulated"]

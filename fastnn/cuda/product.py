@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.cuda.tile import Tile
-from fastnn.cuda.toolkit import cuda, vectors
+from fastnn.cuda.toolkit import SIMULATED, cuda, vectors
 
 __all__ = ["tile_product"]
 
@@ -54,8 +54,10 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
 
     @cuda.jit(device=True)
     def sums(A, a_row, a_k, B, b_column, b_k, rows, columns, first, last, i0, j0, c):  # type: ignore[no-untyped-def]
-        A_slab = cuda.shared.array(A_SIZE, real, alignment=16)
-        B_slab = cuda.shared.array(B_SIZE, real, alignment=16)
+        if SIMULATED:  # which knows no alignment
+            slabs = cuda.shared.array(A_SIZE + B_SIZE, real)
+        else:
+            slabs = cuda.shared.array(A_SIZE + B_SIZE, real, alignment=16)
         A_next, B_next = cuda.local.array(A_EACH, real), cuda.local.array(B_EACH, real)
         a, b = cuda.local.array(TM, real), cuda.local.array(TN, real)
         t = cuda.threadIdx.x
@@ -68,10 +70,10 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
         while k0 < last:
             for n in range(A_EACH):
                 k, i = place_A(n)
-                A_slab[k * A_PITCH + i] = A_next[n]
+                slabs[k * A_PITCH + i] = A_next[n]
             for n in range(B_EACH):
                 k, j = place_B(n)
-                B_slab[k * B_PITCH + j] = B_next[n]
+                slabs[A_SIZE + k * B_PITCH + j] = B_next[n]
             cuda.syncthreads()
             k0 += K
             if k0 < last:
@@ -79,11 +81,11 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
                 load_B(B_next, B, b_column if B_ALONG_K else b_k, columns, last, j0, k0)
             for k in range(K):
                 for m in range(0, TM, V):
-                    numbers = vector(A_slab, k * A_PITCH + m // V * FAR_DOWN + down)
+                    numbers = vector(slabs, k * A_PITCH + m // V * FAR_DOWN + down)
                     for v in range(V):
                         a[m + v] = numbers[v]
                 for m in range(0, TN, V):
-                    numbers = vector(B_slab, k * B_PITCH + m // V * FAR_ACROSS + across)
+                    numbers = vector(slabs, A_SIZE + k * B_PITCH + m // V * FAR_ACROSS + across)
                     for v in range(V):
                         b[m + v] = numbers[v]
                 for m in range(TM):

@@ -23,12 +23,13 @@ def pointer(address: int, dtype: Any) -> NDArray[Any]:
 
 def view(address: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """The C-contiguous array that lies there."""
-    return _array(address, dtype, tuple(int(n) for n in shape))
+    first = int(shape[0]) or _FAR  # 0: as many rows as there are
+    return _array(address, dtype, (first, *(int(n) for n in shape[1:])))
 
 
 def _array(address: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    if 0 in shape:
-        return np.zeros(shape, dtype)
+    if 0 in shape or address == 0:
+        return np.zeros(0, dtype)
     interface = {
         "data": (int(address), False),
         "shape": shape,
@@ -58,6 +59,7 @@ def vectors(width: int) -> Callable[[Any, int], tuple[Any, ...]]:
     return load
 
 
+@cuda.jit(device=True)
 def grid_barrier() -> None:
     """The simulator runs blocks one after the other: a cooperative grid is one block there."""
     cuda.syncthreads()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LARGE", "MEDIUM", "SMALL", "THREADS", "TILES", "TINY", "Tile"]
+__all__ = ["LARGE", "MEDIUM", "REAL", "SIMULATED", "SMALL", "THREADS", "TILES", "TINY", "Geometry", "Tile"]
 
 THREADS = 256
 """Threads of every block: eight warps, two blocks on a multiprocessor with 128 registers each."""
@@ -37,3 +37,23 @@ SMALL = Tile("small", 32, 32, 16, 2, 2)
 TINY = Tile("tiny", 8, 8, 4, 2, 2)
 """Sixteen threads: for the simulator, where a thread costs 0.1 ms."""
 TILES = {tile.name: tile for tile in (LARGE, MEDIUM, SMALL, TINY)}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How work is cut for a device; results depend on it, and on no number of multiprocessors, so that one machine's are another's.
+
+    threads      of a block
+    tiles        largest first; a product takes the largest that leaves `enough` blocks
+    enough       blocks that keep a device busy: a product with fewer tiles splits its sum over k
+    least_depth  numbers of k that a part of a split sum has at least
+    """
+
+    threads: int
+    tiles: tuple[Tile, ...]
+    enough: int
+    least_depth: int
+
+
+REAL = Geometry(THREADS, (LARGE, MEDIUM, SMALL), 128, 64)
+SIMULATED = Geometry(TINY.threads, (TINY,), 4, 16)

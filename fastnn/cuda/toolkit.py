@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import cuda
+from numba import cuda as _cuda
 from numba.core import config
 
 SIMULATED: bool = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
@@ -29,4 +29,4 @@ __all__ = [
     "view",
 ]
 
-cuda: Any = cuda
+cuda: Any = _cuda

@@ -14,8 +14,8 @@ Words are in the order of fastnn/cpu/unit.py; real settings are bits of the netw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from textwrap import indent
 
 from fastnn.ops.kernel import Kernel
@@ -47,6 +47,7 @@ _RUN_VALUES = {
 }
 _REAL = "real_from_word({word}, real)"
 _RUN = "_step, _row, _seed, _eta"
+_DEVICE = "@cuda.jit(device=True)"
 _GO = "pointer(_w[{}], np.int64)[0] == 0"
 """Whether the loss of this step was finite."""
 
@@ -62,7 +63,7 @@ class Part:
     checks: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StageText:
     """What the text of a stage depends on. `form`: the call that makes its loop, as "forms.check(real)", where {then} stands for what follows; "" for a loop over the head's body.
 
@@ -75,6 +76,17 @@ class StageText:
     result: int = 2
     result_type: str = "real"
     bad: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and in the cache."""
+        head = self.form.partition("(")[0].removeprefix("forms.") if self.head is None else self.head.kernel.name
+        return ".".join([head, *(part.kernel.name for part in self.tails)]).replace(".", "_")
+
+    @cached_property
+    def text(self) -> str:
+        """The stage's definitions: two stages with the same ones are the same."""
+        return "\n".join(stage_lines(self, "stage"))
 
 
 def stage_lines(stage: StageText, name: str) -> list[str]:
@@ -94,12 +106,12 @@ def stage_lines(stage: StageText, name: str) -> list[str]:
             others.append(_GO.format(stage.bad))
         after.append(f"    {'    ' if part.checks else ''}{name}_body_{number}(_i, {taken})")
     handed = f"({', '.join(others) or '0'},)"
-    texts.append(_function(f"{name}_operands(_w, _C, {_RUN})", [*lines, f"    return {handed}"]))
-    texts.append(_function(f"{name}_after(_i, _o)", after or ["    pass"]))
+    texts.append(_function(_DEVICE, f"{name}_operands(_w, _C, {_RUN})", [*lines, f"    return {handed}"]))
+    texts.append(_function(f"@njit({OPTIONS})", f"{name}_after(_i, _o)", after or ["    pass"]))
     if stage.form:
         texts.append(f"\n{name}_form = {stage.form.format(then=f'{name}_operands, {name}_after')}\n")
-    texts.append("\n".join(["\n@cuda.jit(device=True)", f"def {name}(_w, {_RUN}):", *_run(stage, name, bool(after))]))
-    return [*texts, ""]
+    texts.append(_function(_DEVICE, f"{name}(_w, {_RUN})", _run(stage, name, bool(after))))
+    return texts
 
 
 def _run(stage: StageText, name: str, follows: bool) -> list[str]:
@@ -122,8 +134,8 @@ def _run(stage: StageText, name: str, follows: bool) -> list[str]:
     return lines
 
 
-def _function(signature: str, lines: list[str]) -> str:
-    return "\n".join([f"\n@njit({OPTIONS})", f"def {signature}:", *lines]) + "\n"
+def _function(decorator: str, signature: str, lines: list[str]) -> str:
+    return "\n".join([f"\n{decorator}", f"def {signature}:", *lines]) + "\n"
 
 
 def _body(part: Part, name: str) -> str:
@@ -146,8 +158,3 @@ def launch_text(stage: StageText, dtype: str) -> str:
 def kernel_text(kernel: Kernel, dtype: str, accumulate: bool = True) -> str:
     """The module of a kernel(words, run) that loops over this body alone: what the conformance checks compile."""
     return launch_text(StageText("", Part(kernel, accumulate)), dtype)
-
-
-def tape_stages(stages: Sequence[StageText]) -> list[str]:
-    """Definitions of stage_0, stage_1, ..."""
-    return [line for number, stage in enumerate(stages) for line in stage_lines(stage, f"stage_{number}")]
