@@ -135,6 +135,7 @@ def test_what_is_absent_is_named_with_the_step_that_mends_it(machine, library, w
     machine(library, wheels)
     why = presence.why_not()
     assert all(words in why for words in says), why
+    assert len(why.splitlines()) == (2 if library is None and wheels is None else 1)
 
 
 def test_hidden_devices_are_told_apart_from_absent_ones(machine, monkeypatch):

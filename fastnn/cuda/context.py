@@ -139,9 +139,10 @@ class Context:
             with self._tolerant():
                 driver.cuStreamSynchronize(self.work)
                 driver.cuStreamSynchronize(self.beside)
-                while self._returned:
-                    give_back, handle = self._returned.popleft()
-                    give_back(handle)
+                with contextlib.suppress(IndexError):  # a finalizer may come between a look and a popleft
+                    while True:
+                        give_back, handle = self._returned.popleft()
+                        give_back(handle)
         finally:
             driver.cuCtxPopCurrent()
 
