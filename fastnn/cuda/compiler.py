@@ -170,11 +170,19 @@ def _as_if_on(cc: tuple[int, int]) -> Iterator[None]:
     """The compiler asks the current device for its compute capability; here there need not be one, and none is touched."""
     dispatcher: Any = importlib.import_module("numba.cuda.dispatcher")
     codegen: Any = importlib.import_module("numba.cuda.codegen")
-    there = dispatcher.get_current_device, codegen.devices
+    library = codegen.CUDACodeLibrary
+    there = dispatcher.get_current_device, codegen.devices, library.modules
     device = SimpleNamespace(compute_capability=cc, id=0)
     dispatcher.get_current_device = lambda: device
     codegen.devices = SimpleNamespace(get_context=lambda *_: SimpleNamespace(device=device))
+    library.modules = property(_once)
     try:
         yield
     finally:
-        dispatcher.get_current_device, codegen.devices = there
+        dispatcher.get_current_device, codegen.devices, library.modules = there
+
+
+def _once(library: Any) -> list[Any]:
+    """All modules of a library and of what it links. numba-cuda lists one that two others call twice, and NVVM refuses its shared memory then."""
+    below = (module for linked in library._linking_libraries for module in linked.modules)
+    return list({id(module): module for module in (library._module, *below)}.values())

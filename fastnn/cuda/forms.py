@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.cuda.product import tile_product
+from fastnn.cuda.storage import storage
 from fastnn.cuda.tile import TILES
 from fastnn.cuda.toolkit import cuda, pointer
 
@@ -99,7 +100,7 @@ def column_sums(real: Any, threads: int, split: bool, operands: Any, after: Any)
 
     @cuda.jit(device=True)
     def run(w, C, step, row, seed, eta):  # type: ignore[no-untyped-def]
-        mine = cuda.shared.array(threads, real)
+        mine = pointer(storage(), real)
         start, A, parts = pointer(w[0], real), pointer(w[1], real), pointer(w[5], real)
         rows, columns, splits = w[2], w[3], w[4]
         o = operands(w, C, step, row, seed, eta)
@@ -133,7 +134,7 @@ def collect(real: Any, threads: int) -> Any:
 
     @cuda.jit(device=True)
     def run(w, total, step, row, seed, eta):  # type: ignore[no-untyped-def]
-        mine = cuda.shared.array(threads, np.float64)
+        mine = pointer(storage(), np.float64)
         values, n, t = pointer(w[0], real), w[1], cuda.threadIdx.x
         if cuda.blockIdx.x == 0:
             mine[t] = 0.0

@@ -23,6 +23,8 @@ __all__ = ["BAD", "PARTS", "Stage", "stages_of"]
 PARTS, BAD = Place(None, "parts"), Place(None, "bad")
 """Where a split sum leaves its parts; the flag of a loss that is not finite."""
 NOTHING = 0
+MOST_SPLITS = 4
+"""Parts that a sum may be split into for the sake of a larger tile: each writes C once more."""
 MOST = 2**31
 """Numbers that one instruction may write: what can be counted in the 31 bits of a grid."""
 _ALONE = ("data.collect", "data.check", "data.gather_rows")
@@ -199,7 +201,7 @@ def _cut(
     for tile in tiles:
         blocks = -(-rows // tile.rows) * -(-columns // tile.columns)
         fits = 2 * rows > tile.rows and 2 * columns > tile.columns
-        if (fits and 2 * blocks > geometry.enough) or tile is tiles[-1]:
+        if tile is tiles[-1] or (fits and blocks * min(MOST_SPLITS, depth // geometry.least_depth) >= geometry.enough):
             break
     return tile, max(1, min(geometry.enough // blocks, depth // geometry.least_depth))
 

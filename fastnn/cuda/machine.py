@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.cuda.device import choice, geometry, kernel, the_device
 from fastnn.cuda.program import Program, kinds_of
+from fastnn.cuda.storage import STORAGE_BYTES
 from fastnn.cuda.tape import ADVANCE, BAD, BATCH, COUNT, DONE, ETA, ETAS, FRAME, FULL, GONE, ROW, RUN, SEED, STEP, TOTAL, tape_text
 from fastnn.cuda.unit import StageText, launch_text
 from fastnn.errors import FastnnError
@@ -30,8 +31,6 @@ BLOCK_FLOPS = 2_000_000
 """Floating-point operations of a step up to which one block does them all: some 20 us of one multiprocessor. Not measured yet: benchmarks/peers/gpu.py measures each way."""
 GRID_FLOPS = 500_000_000
 """Up to which all steps run in one launch of a grid that meets: barriers of 1 to 2 us, in place of launches. Not measured yet."""
-STATIC_SHARED = 24 * 1024
-"""Bytes of shared memory that the stages of a tape use at most themselves, products and sums."""
 GRAPH_STEPS = 8
 """Steps recorded in one graph: a replay costs microseconds, whatever is in it."""
 
@@ -252,7 +251,7 @@ class CudaMachine:
 
     @property
     def _fits_a_block(self) -> bool:
-        return self._shared_bytes + STATIC_SHARED <= self.device.shared_bytes
+        return self._shared_bytes + STORAGE_BYTES <= self.device.shared_bytes
 
     def _how(self) -> str:
         flops = self.plan.flops

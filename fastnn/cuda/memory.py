@@ -71,23 +71,22 @@ def address_of(typing_context: Any, array: Any) -> Any:
 
 
 def vectors(width: int) -> Any:
-    """A function (array, index) -> the `width` numbers from there on, by one load; index is a multiple of `width`, and the array starts on 16 bytes."""
+    """A function (pointer, index) -> the `width` numbers from there on, by one load; the pointer lies on 16 bytes, and index is a multiple of `width`."""
 
     @intrinsic
-    def load(typing_context: Any, array: Any, index: Any) -> Any:
+    def load(typing_context: Any, numbers: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            element = context.get_data_type(array.dtype)
-            data = context.make_array(array)(context, builder, arguments[0]).data
-            place = builder.gep(data, [arguments[1]])
+            element = context.get_data_type(numbers.dtype)
+            place = builder.gep(arguments[0], [arguments[1]])
             place = builder.bitcast(place, ir.VectorType(element, width).as_pointer())
             loaded = builder.load(place, align=width * context.get_abi_sizeof(element))
-            numbers = context.get_constant_undef(signature.return_type)
+            out = context.get_constant_undef(signature.return_type)
             for n in range(width):
                 number = builder.extract_element(loaded, ir.IntType(32)(n))
-                numbers = builder.insert_value(numbers, number, n)
-            return numbers
+                out = builder.insert_value(out, number, n)
+            return out
 
-        return types.UniTuple(array.dtype, width)(array, types.int64), codegen
+        return types.UniTuple(numbers.dtype, width)(numbers, types.int64), codegen
 
     return load
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.cuda.storage import STORAGE_BYTES, storage
 from fastnn.cuda.tile import Tile
-from fastnn.cuda.toolkit import SIMULATED, cuda, vectors
+from fastnn.cuda.toolkit import cuda, pointer, vectors
 
 __all__ = ["tile_product"]
 
@@ -33,7 +34,8 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
     # a row of k is padded by one vector: threads that store neighbouring k of one row hit different banks
     A_PITCH, B_PITCH = ROWS + V, COLUMNS + V
     A_EACH, B_EACH = ROWS * K // THREADS, COLUMNS * K // THREADS
-    A_SIZE, B_SIZE = K * A_PITCH, K * B_PITCH
+    A_SIZE = K * A_PITCH
+    assert (A_SIZE + K * B_PITCH) * np.dtype(real).itemsize <= STORAGE_BYTES
     # vectors of one thread lie a whole row of threads apart, so that neighbours read neighbouring vectors
     FAR_DOWN, FAR_ACROSS = V * DOWN, V * ACROSS
     zero = real(0)
@@ -54,10 +56,7 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
 
     @cuda.jit(device=True)
     def sums(A, a_row, a_k, B, b_column, b_k, rows, columns, first, last, i0, j0, c):  # type: ignore[no-untyped-def]
-        if SIMULATED:  # which knows no alignment
-            slabs = cuda.shared.array(A_SIZE + B_SIZE, real)
-        else:
-            slabs = cuda.shared.array(A_SIZE + B_SIZE, real, alignment=16)
+        slabs = pointer(storage(), real)
         A_next, B_next = cuda.local.array(A_EACH, real), cuda.local.array(B_EACH, real)
         a, b = cuda.local.array(TM, real), cuda.local.array(TN, real)
         t = cuda.threadIdx.x
