@@ -45,6 +45,7 @@ class FakeDriver:
     def __init__(self, total=1 << 24, parameters=(8, 8)):
         self.total, self.parameters = total, parameters
         self.notes, self.fail, self.live, self.graphs = [], {}, {}, {}
+        self.allowed = 47 << 10
         self.capturing, self.handles = None, iter(range(1, 1 << 30))
 
     def __getattribute__(self, name):
@@ -142,11 +143,16 @@ class FakeDriver:
         return OK, 8 * index, self.parameters[index]
 
     def cuFuncGetAttribute(self, attribute, function):
+        if "DYNAMIC" in attribute:
+            return OK, self.allowed
         return OK, {"REGS": 40, "BLOCK": 512, "BYTES": 1024 * ("SHARED" in attribute)}[
             attribute.rpartition("_")[2]
         ]
 
     def cuFuncSetAttribute(self, function, attribute, value):
+        if value > 232448 - 1024:
+            return (CUresult.CUDA_ERROR_INVALID_VALUE,)
+        self.allowed = value
         return self.note("function", "allow", value)
 
     def cuLaunchKernel(self, function, gx, gy, gz, bx, by, bz, shared, stream, block, extra):

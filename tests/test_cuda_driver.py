@@ -193,17 +193,19 @@ def test_a_kernel_with_other_arguments_than_int64_is_refused(gpu, fake):
         gpu.load(b"cubin", "affine")
 
 
-def test_shared_memory_beyond_48_KiB_is_asked_for_once(gpu, fake):
-    function = gpu.load(b"cubin", "affine")
+def test_shared_memory_beyond_48_KiB_is_asked_for_when_it_grows(gpu, fake):
+    function = gpu.load(b"cubin", "affine")  # with 1 KiB of static shared memory
     gpu.launch(function, 1, 32, (1, 2), shared=47 << 10)
     assert not events(fake, "allow")
-    gpu.launch(function, 1, 32, (1, 2), shared=(47 << 10) + 1)
-    assert len(events(fake, "allow")) == 1
-    gpu.launch(function, 1, 32, (1, 2), shared=200_000)
+    for shared in ((47 << 10) + 1, 60_000, 50_000, 60_000):
+        gpu.launch(function, 1, 32, (1, 2), shared=shared)
     assert gpu.blocks_at_once(function, 256, 200_000) == 10 * 8
-    assert events(fake, "allow") == [("function", "allow", 232448 - 1024)]
-    with pytest.raises(DeviceError, match="at most 231424"):
+    assert [note[2] for note in events(fake, "allow")] == [(47 << 10) + 1, 60_000, 200_000]
+    gpu.launch(gpu.load(b"cubin", "affine"), 1, 32, (1, 2), shared=70_000)
+    assert fake.allowed == 200_000, "loaded twice, the kernel keeps what it has"
+    with pytest.raises(DeviceError, match="asking for 232000 bytes of dynamic shared memory") as caught:
         gpu.launch(function, 1, 32, (1, 2), shared=232_000)
+    assert "at most 232448 on Fake GPU, less 1024 static" in str(caught.value)
 
 
 def test_an_image_is_loaded_once_and_unloaded_with_its_last_kernel(gpu, fake):

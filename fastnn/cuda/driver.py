@@ -256,19 +256,20 @@ class Gpu:
         return int(self._do(what, ask, function.handle, threads, shared)) * self.multiprocessors
 
     def _opt_in(self, function: Function, shared: int) -> None:
-        """More dynamic shared memory than every kernel has: as much as the device allows, once."""
-        most = self.shared_bytes - function.shared_bytes
-        if shared > most:
-            raise DeviceError(
-                f"kernel {function.entry!r} cannot have that much dynamic shared memory on {self.name}",
-                got=f"{shared} bytes",
-                expected=f"at most {most} ({self.shared_bytes} less {function.shared_bytes} static)",
-            )
-        attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        what = f"asking for {shared} bytes of shared memory for kernel {function.entry!r}"
+        """More dynamic shared memory than every kernel has. What is too much is for the driver to say, which keeps some for itself."""
         self._context.here()
-        self._do(what, self._driver.cuFuncSetAttribute, function.handle, attribute, most)
-        function.dynamic_bytes = most
+        attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        what = f"asking for {shared} bytes of dynamic shared memory for kernel {function.entry!r}"
+        now = self._do(what, self._driver.cuFuncGetAttribute, attribute, function.handle)
+        allowed = max(int(now), shared)  # the kernel may be loaded twice, and have more already
+        try:
+            self._do(what, self._driver.cuFuncSetAttribute, function.handle, attribute, allowed)
+        except DeviceError as error:
+            error.expected = (
+                f"at most {self.shared_bytes} on {self.name}, less {function.shared_bytes} static"
+            )
+            raise
+        function.dynamic_bytes = allowed
 
     # Graphs
 
