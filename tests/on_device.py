@@ -4,6 +4,7 @@ The same bodies run on a GPU and, where they are small enough (marker `tiny`), o
 device="cuda" the simulated one.
 """
 
+import importlib
 import os
 
 import numpy as np
@@ -24,9 +25,8 @@ HOWS = ("block", "grid", "graph", "direct")
 tiny = pytest.mark.tiny
 
 
-def first_tiny(values, count=1):
-    """Parameters of a test, the first few of them small enough for the simulator."""
-    return [pytest.param(value, marks=tiny) if k < count else value for k, value in enumerate(values)]
+def choose(**options):
+    return importlib.import_module("fastnn.cuda").choose(**options)
 
 
 def agree(found, expected, rel, what=""):

@@ -1,22 +1,17 @@
 """Data that does not fit, memory that is not there, Ctrl-C, and devices and precisions that do not exist."""
 
 import _thread
-import importlib
 import threading
 import time
 
 import numpy as np
 import pytest
-from on_device import SIMULATED, agree, dense, numbers, same_bits, tiny, trained
+from on_device import SIMULATED, agree, choose, dense, numbers, same_bits, tiny, trained
 
 import fastnn as fnn
 from fastnn.cuda import presence
 
 pytestmark = pytest.mark.cuda
-
-
-def choose(**options):
-    return importlib.import_module("fastnn.cuda").choose(**options)
 
 
 @pytest.mark.parametrize(

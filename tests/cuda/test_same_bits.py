@@ -1,20 +1,15 @@
 """What must be equal bit for bit: two runs, the masks of dropout, networks that take turns; and what each way to run a step must agree on."""
 
-import importlib
 import pickle
 
 import numpy as np
 import pytest
-from on_device import DTYPES, HOWS, agree, compare_fits, dense, numbers, same_bits, tiny, trained
+from on_device import DTYPES, HOWS, agree, choose, compare_fits, dense, numbers, same_bits, tiny, trained
 
 import fastnn as fnn
 
 pytestmark = pytest.mark.cuda
 both = pytest.mark.parametrize("dtype", DTYPES)
-
-
-def choose(**options):
-    return importlib.import_module("fastnn.cuda").choose(**options)
 
 
 def total(z, y, delta):
