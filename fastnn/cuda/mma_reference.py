@@ -73,12 +73,13 @@ _turns = threading.local()
 
 
 def _multiply(kind: str, k: int) -> Callable[..., Four]:
+    # for both turns and up to 32 warps; blocks run one after the other
+    table_a, table_b = np.zeros((2, 32, 16, k), np.float32), np.zeros((2, 32, k, 8), np.float32)
+
     @cuda.jit(device=True)  # type: ignore[untyped-decorator]
     def reference(
         a0: int, a1: int, a2: int, a3: int, b0: int, b1: int, c0: Any, c1: Any, c2: Any, c3: Any
     ) -> Four:
-        table_a = cuda.shared.array((2, 32, 16, k), np.float32)
-        table_b = cuda.shared.array((2, 32, k, 8), np.float32)
         thread, turn = cuda.threadIdx.x, getattr(_turns, "n", 0)
         _turns.n = 1 - turn
         warp, lane = thread // 32, thread % 32

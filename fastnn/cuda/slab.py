@@ -55,8 +55,7 @@ def place(sixteen, step, group, member):  # type: ignore[no-untyped-def]
 
 
 def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> Any:
-    """How a thread carries its part of `slabs` slabs: start, once; read, from global memory to REALS registers;
-    onward, to the next; write, from registers to shared memory.
+    """How a thread carries its part of `slabs` slabs: start, once; read, to REALS registers; write, to shared memory; onward, to the next.
 
     Every 2 extent threads share a slab; each takes 8 words of it, of rows i and i + 8 (with t = threadIdx.x % (2 extent), lane = t % 32):
 
@@ -77,7 +76,7 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
 
     @inlined
     def start(p, outer, inner, i0, beyond, first, last):  # type: ignore[no-untyped-def]
-        """The thread's first number: its address; the stride that is not 1; and in one register the way, its k, and how many rows from it on are inside."""
+        """Of the thread's first number: the address; the stride that is not 1; and, in one register, the way, how many rows from it on are inside, its k."""
         t, team = cuda.threadIdx.x & (SHARERS - 1), cuda.threadIdx.x // SHARERS
         if inner != 1:
             way, i, k = REALS_ACROSS, (t // 8 & (SIXTEENS - 1)) * 16 + (t & 7), t // HALF * 4
@@ -90,11 +89,18 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
         if IDLE and team >= TEAMS:
             rows = 0
         stride = np.int32(inner if inner != 1 else outer)
-        return (
-            address_at(p, (i0 + i) * outer + (first + k) * inner),
-            stride,
-            np.int32(way | rows << 2 | k << 8),
-        )
+        at = address_at(p, (i0 + i) * outer + (first + k) * inner)
+        return at, stride, np.int32(way | rows << 2 | k << 8)
+
+    @inlined
+    def k_of(part):  # type: ignore[no-untyped-def]
+        """Where a part's k begin: those of one of the thread's slabs that are lower halves of words, or upper ones."""
+        return part // HALVES * TEAMS * SLAB + part % HALVES * WORDS
+
+    @inlined
+    def n_of(part):  # type: ignore[no-untyped-def]
+        """Where they begin among the registers: halves of a word lie side by side."""
+        return part // HALVES * 8 * HALVES + part % HALVES
 
     @inlined
     def read(reals, at, stride, about, left):  # type: ignore[no-untyped-def]
@@ -103,13 +109,10 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
             about & 3,
             about >> 2 & 63,
             left - (about >> 8),
-        )  # how many rows and how many k from the first on
+        )  # rows and k inside, from the first on
         if way == QUADS_APART:
             for part in range(PARTS):
-                k, n = (
-                    part // HALVES * TEAMS * SLAB + part % HALVES * WORDS,
-                    part // HALVES * 8 * HALVES + part % HALVES,
-                )
+                k, n = k_of(part), n_of(part)
                 for row in range(2):
                     inside = 8 * row < rows and k < ks
                     four = read_reals(at + (8 * row * stride + k) * BYTES) if inside else ZEROS
@@ -117,24 +120,18 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
                         reals[n + (4 * row + w) * HALVES] = four[w]
         elif way == REALS_APART:
             for part in range(PARTS):
-                k, n = (
-                    part // HALVES * TEAMS * SLAB + part % HALVES * WORDS,
-                    part // HALVES * 8 * HALVES + part % HALVES,
-                )
+                k, n = k_of(part), n_of(part)
                 count = rows if k < ks else 0
                 for r in range(8):
                     reals[n + r * HALVES] = read_real(at + (r * stride + k) * BYTES) if r < count else ZERO
         else:
             for part in range(PARTS):
-                k, n = (
-                    part // HALVES * TEAMS * SLAB + part % HALVES * WORDS,
-                    part // HALVES * 8 * HALVES + part % HALVES,
-                )
+                k, n = k_of(part), n_of(part)
                 for row in range(2):
                     count = ks - k if 8 * row < rows else 0
                     for w in range(4):
-                        place = at + (8 * row + (k + w) * stride) * BYTES
-                        reals[n + (4 * row + w) * HALVES] = read_real(place) if w < count else ZERO
+                        address = at + (8 * row + (k + w) * stride) * BYTES
+                        reals[n + (4 * row + w) * HALVES] = read_real(address) if w < count else ZERO
 
     @inlined
     def onward(at, stride, about):  # type: ignore[no-untyped-def]
