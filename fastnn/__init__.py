@@ -15,6 +15,8 @@ from fastnn.contracts import Activation, Initializer, Layer, Loss, RowActivation
 from fastnn.errors import (
     CapabilityError,
     DataError,
+    DeviceError,
+    DeviceMemoryError,
     DivergedError,
     FastnnError,
     MissingExtraError,
@@ -43,6 +45,8 @@ __all__ = [
     "CapabilityError",
     "Checkpoint",
     "DataError",
+    "DeviceError",
+    "DeviceMemoryError",
     "DivergedError",
     "EarlyStopping",
     "FastnnError",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import inputs
 from fastnn.arguments import as_batch, is_count, is_sample, same_length
 from fastnn.contracts import Loss
+from fastnn.engine import Device, as_device
 from fastnn.errors import DataError, SettingError, ShapeError, UnknownNameError
 from fastnn.history import History
 from fastnn.measures import chosen_classes, measures
@@ -46,39 +47,53 @@ class Network(Structure):
     """
 
     # ---- asking
-    def __call__(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+    def __call__(
+        self,
+        X: ArrayLike,
+        *,
+        threads: int | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> Array:
         """Raw outputs (batch, n_out) for rows X (batch, *input_shape); (n_out,) for one sample X (*input_shape).
 
         Small networks take a microsecond where X is a C-contiguous float32 or float64 array; anything else is converted first.
         """
-        if threads is None:
+        if threads is None and device is None:
             out = self._prepared.outputs(X)
             if out is not None:
                 return out
-        return self._ask("outputs", X, threads)
+        return self._ask("outputs", X, threads, as_device(device, precision, self.dtype, self._device))
 
-    def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+    def predict(
+        self,
+        X: ArrayLike,
+        *,
+        threads: int | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> Array:
         """What the loss's link shows of the outputs, for rows or for one sample: probabilities for cross-entropies, else the outputs."""
-        if threads is None:
+        if threads is None and device is None:
             out = self._prepared.shown(X)
             if out is not None:
                 return out
-        return self._ask("shown", X, threads)
+        return self._ask("shown", X, threads, as_device(device, precision, self.dtype, self._device))
 
-    def _ask(self, what: str, X: ArrayLike, threads: int | None) -> Array:
+    def _ask(self, what: str, X: ArrayLike, threads: int | None, device: Device) -> Array:
         """Outputs, raw or as the loss's link shows them, the long way; a function for the next array of as many rows is prepared under way."""
         prepared = self._prepared  # before what it depends on: who changes that puts another one here
         passes = self._forward()
-        if threads is None:
+        if threads is None and device.is_cpu:
             out = prepared.other(what, X, self.input_shape)
             if out is not None:
                 return out
         link = None if what == "outputs" or self.loss is None else link_kernel(self.loss)
         single = is_sample(X, self.input_shape)
         rows = self.as_rows(as_batch(X) if single else X)
-        if threads is None and type(X) is np.ndarray and len(rows):
+        if threads is None and device.is_cpu and type(X) is np.ndarray and len(rows):
             prepared.add(what, len(rows), passes, link, self._scaling())
-        out = passes.outputs(rows, link, threads)
+        out = passes.outputs(rows, link, threads, device)
         return out[0] if single else out
 
     def predict_classes(self, X: ArrayLike) -> Array:
@@ -97,6 +112,8 @@ class Network(Structure):
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
         threads: int | None = None,
+        device: str | None = None,
+        precision: str | None = None,
     ) -> dict[str, float]:
         """{"loss": ..., "accuracy": ...} for classes; {"loss": ..., "rmse": ..., "r2": ...} for values. (Weighted) means over the rows."""
         chosen = self.choose_loss(loss, y)
@@ -104,7 +121,8 @@ class Network(Structure):
         rows = self.as_rows(X)
         same_length(rows, targets.array)
         weights = inputs.as_weights(sample_weight, None, targets, self.dtype)
-        return self.scores(rows, targets, chosen, weights, threads)
+        where = as_device(device, precision, self.dtype, self._device)
+        return self.scores(rows, targets, chosen, weights, threads, where)
 
     def scores(
         self,
@@ -113,14 +131,16 @@ class Network(Structure):
         loss: Loss,
         weights: Array | None = None,
         threads: int | None = None,
+        device: Device | None = None,
     ) -> dict[str, float]:
         """`evaluate` for rows and targets that are checked and scaled already."""
+        where = self._device if device is None else device
         out, value = self._forward().outputs_and_loss(
-            rows, targets.array, LossOp(loss, targets.kind), weights, threads
+            rows, targets.array, LossOp(loss, targets.kind), weights, threads, where
         )
         if loss.task == "regression" and loss.link is not None:
             out = self._forward().outputs(
-                rows, link_kernel(loss), threads
+                rows, link_kernel(loss), threads, where
             )  # what predict() shows is what y is
         return {"loss": value, **measures(out, targets, loss, weights)}
 
@@ -133,6 +153,8 @@ class Network(Structure):
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
         threads: int | None = None,
+        device: str | None = None,
+        precision: str | None = None,
     ) -> Objective:
         """The mean loss over (X, y) as a function of theta, with gradient, Hessian-vector products and Hessian."""
         chosen = self.choose_loss(loss, y)
@@ -146,7 +168,8 @@ class Network(Structure):
             )
         op = LossOp(chosen, targets.kind)
         self.output  # noqa: B018  (raises where there is none)
-        return Objective(self.graph, self.dtype, rows, targets.array, op, weights, threads)
+        where = as_device(device, precision, self.dtype, self._device)
+        return Objective(self.graph, self.dtype, rows, targets.array, op, weights, threads, where)
 
     # ---- training: see training.py
     def fit(
@@ -168,6 +191,8 @@ class Network(Structure):
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
         resume: Any = None,
+        device: str | None = None,
+        precision: str | None = None,
         **settings: Any,
     ) -> History:
         """Train in place and return the history, one row an epoch; `help(fastnn.training.fit)` explains each argument.
@@ -179,7 +204,7 @@ class Network(Structure):
         return fit(
             self, X, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size, validation=validation,
             seed=seed, shuffle=shuffle, threads=threads, callbacks=callbacks, verbose=verbose, scale=scale,
-            sample_weight=sample_weight, class_weight=class_weight, resume=resume, **settings,
+            sample_weight=sample_weight, class_weight=class_weight, resume=resume, device=device, precision=precision, **settings,
         )  # fmt: skip
 
     # ---- looking

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.cpu import Machine, resolve_threads
+from fastnn.engine import CPU, Device, machine_for, plan_for
 from fastnn.errors import ShapeError
 from fastnn.graph import Graph
 from fastnn.locks import Lock
 from fastnn.ops import LossOp
-from fastnn.plan import build_plan
 
 __all__ = ["Objective"]
 
@@ -51,18 +50,19 @@ class Objective:
         loss: LossOp,
         weights: Array | None = None,
         threads: int | None = None,
+        device: Device = CPU,
     ) -> None:
         self.n = graph.n_parameters
         self._graph = (
             graph.copy()
         )  # plans are made when they are asked for: by then the network may have grown
-        self._dtype, self._loss, self._threads = dtype, loss, threads
+        self._dtype, self._loss, self._threads, self._device = dtype, loss, threads, device
         self._data = {"X": X, "y": y} | ({} if weights is None else {"weights": weights})
         self._prepare()
 
     def _prepare(self) -> None:
         self._theta, self._g, self._v, self._hv = (np.zeros(self.n, self._dtype) for _ in range(4))
-        self._machines: dict[str, Machine] = {}
+        self._machines: dict[str, Any] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -83,14 +83,14 @@ class Objective:
     def gradient(self, theta: ArrayLike) -> Array:
         """dC/dtheta, shape (n,)."""
         with self._lock:
-            self._run("gradient", theta)
+            self._run("gradient", theta).fetch("g")
             return self._g.copy()
 
     def hvp(self, theta: ArrayLike, v: ArrayLike) -> Array:
         """(d2C/dtheta2) v, shape (n,). CapabilityError where an op, an activation or the loss has no second derivative."""
         with self._lock:
             self._v[:] = self._flat(v, "v")
-            self._run("hvp", theta)
+            self._run("hvp", theta).fetch("hv")
             return self._hv.copy()
 
     def hessian(self, theta: ArrayLike) -> Array:
@@ -114,9 +114,10 @@ class Objective:
         with self._lock:
             self._machines.clear()
 
-    def _run(self, mode: str, theta: ArrayLike) -> Machine:
+    def _run(self, mode: str, theta: ArrayLike) -> Any:
         self._theta[:] = self._flat(theta, "theta")
         machine = self._machine(mode)
+        machine.refresh("theta", *(("v",) if mode == "hvp" else ()))
         machine.total[0] = 0.0
         machine.run()
         return machine
@@ -127,13 +128,14 @@ class Objective:
             raise ShapeError(f"{name} is not a vector of all parameters", got=array.shape, expected=(self.n,))
         return array
 
-    def _machine(self, mode: str) -> Machine:
+    def _machine(self, mode: str) -> Any:
         if mode not in self._machines:
             X = self._data["X"]
-            plan = build_plan(
-                self._graph, len(X), self._dtype, mode, loss=self._loss, weighted="weights" in self._data
+            weighted = "weights" in self._data
+            plan = plan_for(
+                self._device, self._graph, len(X), self._dtype, mode, loss=self._loss, weighted=weighted
             )
-            machine = Machine(plan, threads=resolve_threads(self._threads, plan))
+            machine = machine_for(self._device, plan, threads=self._threads)
             out = plan.externals.get("out")
             arrays = {"theta": self._theta, "g": self._g, "v": self._v, "hv": self._hv, **self._data}
             if out is not None:

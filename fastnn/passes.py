@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.cpu import Machine, resolve_threads
+from fastnn.cpu import resolve_threads
 from fastnn.cpu.ask import Ask, ask, supported
+from fastnn.engine import CPU, Device, machine_for, plan_for
 from fastnn.graph import Graph
 from fastnn.locks import Lock
 from fastnn.ops import Kernel, LossOp
@@ -23,6 +24,8 @@ ROWS = 256
 """Rows of one pass at least: enough to amortise it. (784-128-10: 1000 rows in 1.38 ms; with 64 at a time 1.60, with all at once 1.56.)"""
 PASS_BYTES = 1 << 19
 """More rows where their numbers stay within this, in L2: a pass costs 10 us on top. (8-32-32-2: 1000 rows in 76 us, with 256 at a time 91.)"""
+ROWS_ON_GPU = 1 << 16
+"""Rows of one pass on a GPU: enough to keep it busy, and activations stay below 300 MB for a thousand numbers a row."""
 KEPT = 8
 
 Scaling = tuple[Array, Array]
@@ -34,12 +37,14 @@ class Passes:
 
     def __init__(self, graph: Graph, theta: Array, dtype: str) -> None:
         self._graph, self._theta, self._dtype = graph, theta, dtype
-        self._machines: OrderedDict[Any, Machine] = OrderedDict()
+        self._machines: OrderedDict[Any, Any] = OrderedDict()
         self._lock = Lock()
         self._rows = 0  # of one pass; not known before many rows come
 
-    def _cuts(self, n: int) -> list[tuple[int, int]]:
+    def _cuts(self, n: int, device: Device = CPU) -> list[tuple[int, int]]:
         """First row, and the one behind the last, of the passes for n rows: as equal as can be, so that few plans are needed."""
+        if not device.is_cpu:
+            return [(start, min(start + ROWS_ON_GPU, n)) for start in range(0, n, ROWS_ON_GPU)]
         if n > ROWS and not self._rows:
             plan = build_plan(self._graph, ROWS, self._dtype)
             outside = sum(plan.externals[name].size * plan.externals[name].itemsize for name in ("X", "out"))
@@ -62,53 +67,73 @@ class Passes:
             return _unknown
         return ask(n, plan, rest, self._theta, *(scaling or ()))
 
-    def outputs(self, X: Array, link: Kernel | None = None, threads: int | None = None) -> Array:
+    def outputs(
+        self, X: Array, link: Kernel | None = None, threads: int | None = None, device: Device = CPU
+    ) -> Array:
         """Outputs of all rows: raw, or through the link."""
         assert self._graph.output is not None
         out = np.empty((len(X), *self._graph.output.shape), self._dtype)
-        for start, stop in self._cuts(len(X)):
+        for start, stop in self._cuts(len(X), device):
             with self._lock:
-                machine = self._machine(stop - start, link, None, False, threads)
+                machine = self._machine(stop - start, link, None, False, threads, device)
                 machine.bind("X", X[start:stop])
                 machine.bind("out", out[start:stop])
+                machine.refresh("theta")
                 machine.run()
+                machine.fetch("out")
                 machine.release("X", "out")  # or a machine that is kept would keep the caller's data
         return out
 
     def outputs_and_loss(
-        self, X: Array, y: Array, loss: LossOp, weights: Array | None, threads: int | None = None
+        self,
+        X: Array,
+        y: Array,
+        loss: LossOp,
+        weights: Array | None,
+        threads: int | None = None,
+        device: Device = CPU,
     ) -> tuple[Array, float]:
         """Raw outputs, and the mean loss (weights have mean 1), NaN over no rows."""
         assert self._graph.output is not None
         out = np.empty((len(X), *self._graph.output.shape), self._dtype)
         total = 0.0
-        for start, stop in self._cuts(len(X)):
+        for start, stop in self._cuts(len(X), device):
             with self._lock:
-                machine = self._machine(stop - start, None, loss, weights is not None, threads)
+                machine = self._machine(stop - start, None, loss, weights is not None, threads, device)
                 machine.bind("X", X[start:stop])
                 machine.bind("out", out[start:stop])
                 machine.bind("y", y[start:stop])
                 if weights is not None:
                     machine.bind("weights", weights[start:stop])
                 machine.total[0] = 0.0
+                machine.refresh("theta")
                 machine.run()
+                machine.fetch("out")
                 machine.release("X", "out", "y", "weights")
                 total += machine.total[0] * (stop - start)
         return out, float(total / len(X)) if len(X) else np.nan
 
     def _machine(
-        self, rows: int, link: Kernel | None, loss: LossOp | None, weighted: bool, threads: int | None
-    ) -> Machine:
+        self,
+        rows: int,
+        link: Kernel | None,
+        loss: LossOp | None,
+        weighted: bool,
+        threads: int | None,
+        device: Device,
+    ) -> Any:
         parts = (
             None if link is None else link.signature_key(),
             None if loss is None else loss.value.signature_key(),
         )
-        key = (rows, *parts, weighted, threads)
+        key = (rows, *parts, weighted, threads, device)
         machine = self._machines.get(key)
         if machine is None:
             mode = "infer" if loss is None else "value"
-            plan = build_plan(self._graph, rows, self._dtype, mode, loss=loss, weighted=weighted, link=link)
-            machine = Machine(plan, threads=resolve_threads(threads, plan))
+            plan = plan_for(
+                device, self._graph, rows, self._dtype, mode, loss=loss, weighted=weighted, link=link
+            )
+            machine = machine_for(device, plan, threads=threads)
             machine.bind("theta", self._theta)
             self._machines[key] = machine
             if len(self._machines) > KEPT:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.arguments import chain_of, layer_of, shape_of_sample
 from fastnn.contracts import Loss, Part, class_config
+from fastnn.engine import CPU, Device, as_device, require
 from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError
 from fastnn.graph import Graph, Node
 from fastnn.history import History
@@ -49,6 +50,7 @@ class Structure:
         self.graph = Graph()
         self.graph.add_input(shape_of_sample(input_shape))
         self._prepared = Prepared()
+        self._device = CPU
         self._loss: Loss | None = None
         self._scaler: Scaler | None = None
         self.classes: Array | None = None
@@ -65,6 +67,23 @@ class Structure:
             node = self.apply(str(number), layer, node)
         if chain:
             self.output = node
+
+    # ---- where it runs
+    @property
+    def device(self) -> Device:
+        """Where fit, predict, evaluate and the rest run when they are not told."""
+        return self._device
+
+    def to(self, device: str, precision: str | None = None) -> Self:
+        """Run on "cpu" or "cuda" from now on, matrix products of a GPU in "float32", "tf32" or "bf16"; gives the network.
+
+        `theta` stays an array of the host: what is changed in it counts everywhere.
+        """
+        chosen = as_device(device, precision, self.dtype)
+        if not chosen.is_cpu:
+            require(chosen)
+        self._device, self._prepared = chosen, Prepared()
+        return self
 
     # ---- building
     @property

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from fastnn.contracts import Loss, Rule
 from fastnn.contracts.classes import Need
-from fastnn.cpu import Machine, resolve_threads
+from fastnn.engine import Device, machine_for, plan_for
 from fastnn.errors import CapabilityError, PluginError, ShapeError, did_you_mean
 from fastnn.inputs import Targets, as_targets, class_numbers
 from fastnn.memory import aligned_zeros
 from fastnn.objective import Objective
 from fastnn.ops import LossOp
 from fastnn.ops.update import update_kernel
-from fastnn.plan import build_plan
 from fastnn.registry import registry
 
 if TYPE_CHECKING:
@@ -54,33 +53,34 @@ class RuleTrainer:
     uses_order = True
 
     def __init__(
-        self, net: Network, rule: Rule, loss: Loss, data: TrainingSet, batch: int, threads: int | None
+        self,
+        net: Network,
+        rule: Rule,
+        loss: Loss,
+        data: TrainingSet,
+        batch: int,
+        threads: int | None,
+        device: Device,
     ) -> None:
-        self.net, self.rule, self.loss, self.data, self.batch = (
-            net,
-            rule,
-            loss,
-            _checked(net, loss, data),
-            batch,
-        )
+        self.net, self.rule, self.loss, self.batch = net, rule, loss, batch
+        self.data, self.device = _checked(net, loss, data), device
         n = len(data.X)
         self.steps = -(-n // batch)
         self.rest = n % batch
         self.schedule = registry.get("schedule", rule.schedule)
-        self.good = net.theta.copy()
         kernel = update_kernel(rule)
         settings = {name: float(value) for name, value in rule.settings.items() if name in kernel.reals}
         op = LossOp(loss, data.targets.kind)
 
         def plan(rows: int) -> Any:
-            return build_plan(
-                net.graph, rows, net.dtype, "gradient", loss=op, training=True, gather=True,
+            return plan_for(
+                device, net.graph, rows, net.dtype, "gradient", loss=op, training=True, gather=True,
                 weighted=data.weights is not None, update=(kernel, settings),
             )  # fmt: skip
 
         full = plan(batch)
         last = plan(self.rest) if self.rest else None
-        self.machine = Machine(full, last, resolve_threads(threads, full))
+        self.machine = machine_for(device, full, last, threads)
         self.order, self._in_order = np.arange(n, dtype=np.int64), True
         self.g = aligned_zeros(net.theta.size, net.dtype)
         self.states = {name: aligned_zeros(net.theta.size, net.dtype) for name in rule.state}
@@ -97,15 +97,16 @@ class RuleTrainer:
         for name, array in arrays.items():
             self.machine.bind(name, array)
         self.machine.full_steps(n)
+        self._good = self.machine.keep()
         self._chunk = 1  # how long a step takes is not known yet: Ctrl-C must be heard after it
 
     def epoch(self, order: Array | None, step: int, epochs: int, seed: int, moved: Moved) -> Outcome:
         """One pass over the training set, from step number `step` on."""
         machine, n = self.machine, len(self.data.X)
-        if order is not None:
-            self.order[:], self._in_order = order, False
-        elif not self._in_order:
-            self.order[:], self._in_order = np.arange(n), True
+        if order is not None or not self._in_order:
+            self.order[:], self._in_order = np.arange(n) if order is None else order, order is None
+            machine.refresh("order")
+        machine.refresh("theta")  # callbacks may have changed it
         machine.seed(seed)
         etas = self.schedule.rates(
             self.rule.settings["eta"],
@@ -113,6 +114,13 @@ class RuleTrainer:
             steps=self.steps * epochs,
             epoch_steps=self.steps,
         )
+        try:
+            return self._steps(etas, step, moved)
+        finally:
+            machine.fetch("theta")
+
+    def _steps(self, etas: Array, step: int, moved: Moved) -> Outcome:
+        machine, n = self.machine, len(self.data.X)
         full = self.steps - (1 if self.rest else 0)
         summed, of_full, done = 0.0, 0.0, 0
         # one sum for all calls: how many steps a call has is a matter of time, and must not change a bit
@@ -122,17 +130,17 @@ class RuleTrainer:
                 full if done < full else self.steps
             )  # a call ends where batches become smaller: its losses have one weight
             count = min(self._chunk, end - done)
-            before = self.net.theta.copy()
+            before = machine.keep()
             start = time.perf_counter()
             finished = machine.run_steps(done, etas[done : done + count], step + done)
             seconds = time.perf_counter() - start
             if machine.bad[0]:
                 machine.bad[0] = 0
                 if finished:
-                    self.good = before
+                    self._good = before
                 return math.nan, None, step + done + finished
-            self.good = before  # its loss was finite
-            if not _finite(self.net.theta):
+            self._good = before  # its loss was finite
+            if not machine.finite():
                 return summed, None, step + done + finished - 1
             summed = of_full + machine.total[0] * (self.batch if done < full else self.rest)
             done += count
@@ -142,13 +150,21 @@ class RuleTrainer:
             self._chunk = max(1, min(int(count * CALL_SECONDS / max(seconds, 1e-6)), 4 * self._chunk))
         return summed / n, float(etas[-1]), None
 
+    @property
+    def good(self) -> Array:
+        """The last parameters whose loss was seen to be finite."""
+        kept: Array = self.machine.kept(self._good)
+        return kept
+
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """The optimizer's state, for a checkpoint."""
+        self.machine.fetch(*(f"{name}_" for name in self.states))
         return dict(self.states), {}
 
     def restore(self, tensors: Mapping[str, Array], record: Mapping[str, Any]) -> None:
         for name, array in self.states.items():
             array[:] = tensors[name]
+            self.machine.refresh(f"{name}_")
 
     def close(self) -> None:
         """Give back the memory of the plans."""
@@ -160,12 +176,21 @@ class SolverTrainer:
 
     uses_order = False
 
-    def __init__(self, net: Network, solver: Any, loss: Loss, data: TrainingSet, threads: int | None) -> None:
+    def __init__(
+        self,
+        net: Network,
+        solver: Any,
+        loss: Loss,
+        data: TrainingSet,
+        threads: int | None,
+        device: Device,
+    ) -> None:
         self.net, self.solver, self.loss, self.data = net, solver, loss, _checked(net, loss, data)
+        self.device = device
         self.steps, self.batch = 1, len(data.X)
         op = LossOp(loss, data.targets.kind)
         self.objective = Objective(
-            net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads
+            net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads, device
         )
         needs = _needs(solver)
         try:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from fastnn import inputs, scaling
 from fastnn.callbacks import Callback, Callbacks
 from fastnn.contracts import Loss, Part, Rule, class_config
+from fastnn.engine import as_device
 from fastnn.errors import DataError, DivergedError, SettingError, ShapeError
 from fastnn.history import History
 from fastnn.progress import Progress
@@ -52,6 +53,8 @@ def fit(
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[Any, float] | str | None = None,
     resume: Any = None,
+    device: str | None = None,
+    precision: str | None = None,
     **settings: Any,
 ) -> History:
     """Train `net` in place and return the history, one row an epoch.
@@ -67,6 +70,8 @@ def fit(
     scale         "standardise" or "min_max": fitted on the training rows, kept with the network
     sample_weight, class_weight   weights of rows, and of labels ({label: weight} or "balanced")
     resume        path of a Checkpoint: go on where it was written
+    device        "cpu" or "cuda"; where the network is (net.to) by default
+    precision     of matrix products on a GPU: "float32", "tf32" or "bf16"
     verbose       True: progress bar; False: silence
 
     Ctrl-C ends training and keeps the network as it is; `history.stopped` says so. A loss that is not finite raises DivergedError and puts back the last
@@ -79,6 +84,7 @@ def fit(
     shuffle, verbose = inputs.flag("shuffle", shuffle), inputs.flag("verbose", verbose)
     callbacks = Callbacks(callbacks)
     seed = net.seed if seed is None else inputs.count("seed", seed, least=-(2**63))
+    where = as_device(device, precision, net.dtype, net.device)
     chosen = net.choose_loss(loss, y)
     rule = _optimizer(optimizer, settings)
     features = inputs.column_names(X)
@@ -106,9 +112,9 @@ def fit(
         data = TrainingSet(rows, targets, inputs.as_weights(weights, class_weight, targets, net.dtype), held)
         if isinstance(rule, Rule):
             batch = len(rows) if rule.full_batch else min(batch_size, len(rows))
-            run.trainer = RuleTrainer(net, rule, chosen, data, batch, threads)
+            run.trainer = RuleTrainer(net, rule, chosen, data, batch, threads, where)
         else:
-            run.trainer = SolverTrainer(net, rule, chosen, data, threads)
+            run.trainer = SolverTrainer(net, rule, chosen, data, threads, where)
         if resume is not None:
             run.restore(tensors, record)
     except BaseException:
@@ -236,7 +242,7 @@ class Run:
         row = {"epoch": self.epoch, "loss": loss}
         if self.trainer.data.held is not None:
             rows, targets = self.trainer.data.held
-            scores = self.net.scores(rows, targets, self.trainer.loss)
+            scores = self.net.scores(rows, targets, self.trainer.loss, device=self.trainer.device)
             row |= {f"validation_{name}": value for name, value in scores.items()}
         if eta is not None:
             row["eta"] = eta

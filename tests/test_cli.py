@@ -399,34 +399,6 @@ def test_warmup_says_what_it_compiled_and_where_it_is_kept(run, monkeypatch):
     assert "everything was compiled already" in run("warmup")[1]
 
 
-@pytest.mark.parametrize("installed", [True, False])
-def test_doctor_names_the_gpu_and_what_is_missing_to_use_it(run, monkeypatch, installed):
-    import ctypes
-    import importlib.util
-
-    class Driver:
-        def cuInit(self, _):
-            return 0
-
-        def cuDeviceGetCount(self, count):
-            count._obj.value = 1
-
-        def cuDeviceGetName(self, name, size, number):
-            name.value = b"NVIDIA H100"
-
-        def cuDeviceGetAttribute(self, value, attribute, number):
-            value._obj.value = {75: 9, 76: 0}[attribute]
-
-        def cuDriverGetVersion(self, version):
-            version._obj.value = 13010
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver())
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there" if installed else None)
-    found = json.loads(run("doctor --json")[1])["CUDA"]
-    assert "NVIDIA H100 (compute capability 9.0), driver for CUDA 13.1" in found
-    assert found.startswith("no: ") != installed and ("fastnn[cuda]" in found) != installed
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_with_examples(run, command):
     code, out, _ = run(f"{command} --help")

@@ -92,6 +92,26 @@ class Machine:
         for name in names:
             self._bound.pop(name, None)
 
+    def refresh(self, *names: str) -> None:
+        """The arrays that are bound are the memory that is worked on: nothing to upload."""
+
+    def fetch(self, *names: str) -> None:
+        """Nothing to download either."""
+
+    def keep(self) -> Array:
+        """theta as it is now; `kept` gives it as an array."""
+        return self._bound["theta"].copy()
+
+    def kept(self, kept: Array) -> Array:
+        """What `keep` kept."""
+        return kept
+
+    def finite(self) -> bool:
+        """Whether all parameters are finite."""
+        theta = self._bound["theta"]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(theta.sum()) or np.isfinite(theta).all())
+
     def run(self) -> None:
         """One pass."""
         self._paced(1)

@@ -66,7 +66,9 @@ def _loop(kernel: Kernel, same: tuple[int, ...], lanes: bool) -> str:
         *(["    use_widest_registers()"] if kernel.functions and kernel.wide else []),
         "    _w = pointer(_words, np.int64)",
     ]
-    lines += operand_lines(kernel, RUN_VALUES, "real(real_from_bits({word}))", dict.fromkeys(same, kernel.result))
+    lines += operand_lines(
+        kernel, RUN_VALUES, "real(real_from_bits({word}))", dict.fromkeys(same, kernel.result)
+    )
     lines.append("    _low, _high = share(_w[0], _t, _team)")
     if lanes:
         lines += lane_loop(kernel)

@@ -60,9 +60,7 @@ def missing() -> str | None:
     return None
 
 
-def image(
-    text: str, cc: tuple[int, int], name: str = "kernel", arguments: int = 2
-) -> Image:
+def image(text: str, cc: tuple[int, int], name: str = "kernel", arguments: int = 2) -> Image:
     """The machine code of the kernel in a module of this text (see unit.py), from memory, the cache folder or anew; `arguments` are int64.
 
     PluginError where it cannot be compiled.

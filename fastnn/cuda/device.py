@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -48,8 +48,8 @@ def choose(how: str | None = None, resident_bytes: int | None = None) -> Iterato
     if how is not None and how not in HOW:
         raise UnknownNameError.among("way to run a step", how, HOW)
     before = _choice
-    given = {"how": how, "resident_bytes": resident_bytes}
-    _choice = replace(before, **{name: value for name, value in given.items() if value is not None})
+    most = before.resident_bytes if resident_bytes is None else resident_bytes
+    _choice = Choice(how or before.how, most)
     try:
         yield
     finally:

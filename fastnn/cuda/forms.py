@@ -20,7 +20,16 @@ from fastnn.cuda.toolkit import cuda, pointer
 __all__ = ["check", "collect", "column_sums", "gather_rows", "product", "sum_of_parts"]
 
 
-def product(real: Any, tile: str, precision: str, A_along_k: bool, B_along_k: bool, split: bool, operands: Any, after: Any) -> Any:
+def product(
+    real: Any,
+    tile: str,
+    precision: str,
+    A_along_k: bool,
+    B_along_k: bool,
+    split: bool,
+    operands: Any,
+    after: Any,
+) -> Any:
     """C[i,j] = start[i,j] + sum_k A[i,k] B[k,j]; where `split`, sums over parts of k go to `parts` and nothing follows.
 
     words: start (or 0), its numbers from row to row, A, a_row, a_k, B, b_column, b_k, rows, columns, depth, splits, parts
@@ -31,7 +40,10 @@ def product(real: Any, tile: str, precision: str, A_along_k: bool, B_along_k: bo
         shape = TILES[tile]
         form = tile_product(real, shape, A_along_k, B_along_k)
     else:
-        from fastnn.cuda.tensor import TENSOR_TILES, tensor_product  # inline assembly, which most networks do without
+        from fastnn.cuda.tensor import (
+            TENSOR_TILES,
+            tensor_product,
+        )  # inline assembly, which most networks do without
 
         shape = TENSOR_TILES[tile]
         form = tensor_product(real, precision, shape)

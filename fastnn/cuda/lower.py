@@ -10,8 +10,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
-from fastnn.cuda.tile import LARGE, Geometry, Tile
+from fastnn.cuda.tile import LARGE, Geometry
 from fastnn.cuda.unit import Part, StageText
 from fastnn.errors import CapabilityError
 from fastnn.plan import Instruction, Plan
@@ -115,7 +116,7 @@ def _lowered(group: list[Instruction], dtype: str, geometry: Geometry, precision
         return _product(head, tails, factors, dtype, geometry, precision)
     if head.kernel.name == "affine.gradient_b":
         return _column_sums(head, tails, dtype, geometry)
-    n = head.operands[-1].size
+    n, words = head.operands[-1].size, list[Word]()
     if head.kernel.name == "data.collect":
         form, words = f"forms.collect(real, {geometry.threads})", [Place(head.operands[1]), n]
         return [_formed(form, words, head, [], dtype, 1, "np.float64")]
@@ -189,9 +190,9 @@ def _product(
 
 def _cut(
     rows: int, columns: int, depth: int, dtype: str, geometry: Geometry, precision: str
-) -> tuple[Tile, int]:
+) -> tuple[Any, int]:
     """The tile for a product, and into how many parts its sum over k is split."""
-    tiles = geometry.tiles
+    tiles: tuple[Any, ...] = geometry.tiles
     if precision != "float32":
         from fastnn.cuda.tensor import TENSOR_TILES
 
@@ -201,7 +202,9 @@ def _cut(
     for tile in tiles:
         blocks = -(-rows // tile.rows) * -(-columns // tile.columns)
         fits = 2 * rows > tile.rows and 2 * columns > tile.columns
-        if tile is tiles[-1] or (fits and blocks * min(MOST_SPLITS, depth // geometry.least_depth) >= geometry.enough):
+        if tile is tiles[-1] or (
+            fits and blocks * min(MOST_SPLITS, depth // geometry.least_depth) >= geometry.enough
+        ):
             break
     return tile, max(1, min(geometry.enough // blocks, depth // geometry.least_depth))
 

@@ -14,7 +14,24 @@ from numpy.typing import NDArray
 from fastnn.cuda.device import choice, geometry, kernel, the_device
 from fastnn.cuda.program import Program, kinds_of
 from fastnn.cuda.storage import STORAGE_BYTES
-from fastnn.cuda.tape import ADVANCE, BAD, BATCH, COUNT, DONE, ETA, ETAS, FRAME, FULL, GONE, ROW, RUN, SEED, STEP, TOTAL, tape_text
+from fastnn.cuda.tape import (
+    ADVANCE,
+    BAD,
+    BATCH,
+    COUNT,
+    DONE,
+    ETA,
+    ETAS,
+    FRAME,
+    FULL,
+    GONE,
+    ROW,
+    RUN,
+    SEED,
+    STEP,
+    TOTAL,
+    tape_text,
+)
 from fastnn.cuda.unit import StageText, launch_text
 from fastnn.errors import FastnnError
 from fastnn.memory import ALIGNMENT
@@ -55,7 +72,9 @@ class CudaMachine:
         self._near: dict[str, tuple[int, int]] = {}
         self._lay_out()
         self._kinds = kinds_of(self.programs)
-        self._tables = self._upload("tables", np.concatenate([p.table(self._kinds).reshape(-1) for p in self.programs]))
+        self._tables = self._upload(
+            "tables", np.concatenate([p.table(self._kinds).reshape(-1) for p in self.programs])
+        )
         self._stale = True
         self._seed, self._full, self._steps = 0, 1, 0
         self._functions: dict[Any, Any] = {}
@@ -99,7 +118,9 @@ class CudaMachine:
         if name not in self._near and name in self._spaces():
             memory = self._held.get(name)
             if memory is None or memory.nbytes < array.nbytes:
-                self._held[name] = memory = self.device.allocate(max(array.nbytes, 1), f"{name} {array.shape}")
+                self._held[name] = memory = self.device.allocate(
+                    max(array.nbytes, 1), f"{name} {array.shape}"
+                )
             if self._bases.get(name) != memory.address:
                 self._bases[name], self._stale = memory.address, True
         if name != "out":
@@ -111,7 +132,11 @@ class CudaMachine:
             buffer = program.plan.externals.get(name)
             if buffer is None or name == "ones":
                 continue
-            fits = array.size == buffer.size if -1 not in buffer.shape else array.size % max(buffer.row_size, 1) == 0
+            fits = (
+                array.size == buffer.size
+                if -1 not in buffer.shape
+                else array.size % max(buffer.row_size, 1) == 0
+            )
             if not fits or array.dtype != buffer.dtype:
                 raise FastnnError(
                     f"the array for {name!r} does not fit the plan",
@@ -153,12 +178,18 @@ class CudaMachine:
 
     def finite(self) -> bool:
         """Whether all parameters are finite."""
-        words = np.array([self._bases["theta"], self.plan.graph.n_parameters, self._on_device.address + 8 * BAD], np.int64)
-        text = launch_text(StageText("forms.check(real)", None, result=2, result_type="np.int64"), self.plan.dtype)
+        words = np.array(
+            [self._bases["theta"], self.plan.graph.n_parameters, self._on_device.address + 8 * BAD], np.int64
+        )
+        text = launch_text(
+            StageText("forms.check(real)", None, result=2, result_type="np.int64"), self.plan.dtype
+        )
         self._to_frame(0)
         memory = self._upload("words of a check", words)
         blocks = max(1, min(-(-int(words[1]) // self._geometry.threads), 8 * self.device.multiprocessors))
-        self.device.launch(self._function("check", text), blocks, self._geometry.threads, (memory.address, self._run_address))
+        self.device.launch(
+            self._function("check", text), blocks, self._geometry.threads, (memory.address, self._run_address)
+        )
         self.device.download(self._frame[:_RESULTS], self._on_device.address)
         return not self._frame[BAD]
 
@@ -197,7 +228,13 @@ class CudaMachine:
         rates.view(self.plan.dtype)[:: 8 // self._itemsize] = etas
         memory = self._rates(rates)
         frame = self._frame
-        frame[GONE], frame[STEP], frame[ROW], frame[SEED], frame[ETA] = 0, step, first * self.plan.batch, self._seed, rates[0]
+        frame[GONE], frame[STEP], frame[ROW], frame[SEED], frame[ETA] = (
+            0,
+            step,
+            first * self.plan.batch,
+            self._seed,
+            rates[0],
+        )
         frame[ETAS], frame[COUNT], frame[BATCH] = memory, count, self.plan.batch
         frame[FULL] = count if len(self.programs) == 1 else self._full - first
         self._to_frame(int(self.bad[0]))
@@ -251,7 +288,8 @@ class CudaMachine:
 
     @property
     def _fits_a_block(self) -> bool:
-        return self._shared_bytes + STORAGE_BYTES <= self.device.shared_bytes
+        most: int = self.device.shared_bytes
+        return self._shared_bytes + STORAGE_BYTES <= most
 
     def _how(self) -> str:
         flops = self.plan.flops
@@ -277,7 +315,11 @@ class CudaMachine:
         done = 0
         while done < count:
             which = 0 if len(self.programs) == 1 or first + done < self._full else 1
-            of_this = min(count, self._full - first) - done if which == 0 and len(self.programs) > 1 else count - done
+            of_this = (
+                min(count, self._full - first) - done
+                if which == 0 and len(self.programs) > 1
+                else count - done
+            )
             steps = GRAPH_STEPS if of_this >= GRAPH_STEPS else 1
             if how == "direct":
                 steps = 1

@@ -5,14 +5,16 @@ Imported by kernels through `toolkit.py`: this needs numba-cuda. `simulated.py` 
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from llvmlite import ir
-from numba import cuda, types
+from numba import types
 from numba.cuda.extending import intrinsic
 
 __all__ = ["address_of", "grid_barrier", "pointer", "real_from_word", "vectors", "view"]
 
+cuda: Any = importlib.import_module("numba.cuda")
 _INT64 = ir.IntType(64)
 
 
@@ -91,7 +93,7 @@ def vectors(width: int) -> Any:
     return load
 
 
-@cuda.jit(device=True)
+@cuda.jit(device=True)  # type: ignore[untyped-decorator]
 def grid_barrier() -> None:
     """All threads of the grid meet; what they wrote before is seen by all after it. The launch must be cooperative."""
     cuda.cg.this_grid().sync()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import cuda
 from numpy.typing import NDArray
+
+cuda: Any = importlib.import_module("numba.cuda")
 
 __all__ = ["address_of", "grid_barrier", "pointer", "real_from_word", "vectors", "view"]
 
@@ -59,7 +61,7 @@ def vectors(width: int) -> Callable[[Any, int], tuple[Any, ...]]:
     return load
 
 
-@cuda.jit(device=True)
+@cuda.jit(device=True)  # type: ignore[untyped-decorator]
 def grid_barrier() -> None:
     """The simulator runs blocks one after the other: a cooperative grid is one block there."""
     cuda.syncthreads()

@@ -112,6 +112,9 @@ class SimulatedGpu:
     def join(self) -> None:
         """Uploads beside the work are done at once."""
 
+    def wait_beside(self) -> None:
+        """Uploads beside the work are done at once."""
+
     def wait(self) -> None:
         """All work is done when launch returns."""
 

@@ -80,7 +80,9 @@ class StageText:
     @property
     def name(self) -> str:
         """What it is called in messages and in the cache."""
-        head = self.form.partition("(")[0].removeprefix("forms.") if self.head is None else self.head.kernel.name
+        head = (
+            self.form.partition("(")[0].removeprefix("forms.") if self.head is None else self.head.kernel.name
+        )
         return ".".join([head, *(part.kernel.name for part in self.tails)]).replace(".", "_")
 
     @cached_property
@@ -94,7 +96,9 @@ def stage_lines(stage: StageText, name: str) -> list[str]:
     parts = [*([stage.head] if stage.head is not None else []), *stage.tails]
     heads = len(parts) - len(stage.tails)
     texts = [_body(part, f"{name}_body_{number}") for number, part in enumerate(parts)]
-    lines, after, others = [], [], []
+    lines: list[str] = []
+    after: list[str] = []
+    others: list[str] = []
     for number, part in enumerate(parts[heads:], start=heads):
         same = dict.fromkeys(part.same, "_C")
         lines += operand_lines(part.kernel, _RUN_VALUES, _REAL, same, part.first, f"_{number}")
