@@ -11,7 +11,7 @@ from typing import Any
 from numba.core import config as numba_config
 
 from fastnn.cuda.compiler import image, missing
-from fastnn.cuda.tile import REAL, SIMULATED, Geometry
+from fastnn.cuda.tile import REAL, SIMULATED, SIMULATED_WARP, Geometry
 from fastnn.errors import DeviceError, MissingExtraError, UnknownNameError
 
 __all__ = ["HOW", "Choice", "choice", "choose", "geometry", "kernel", "simulated", "the_device"]
@@ -61,9 +61,11 @@ def simulated() -> bool:
     return bool(numba_config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 
 
-def geometry() -> Geometry:
+def geometry(precision: str = "float32") -> Geometry:
     """How work is cut for the device."""
-    return SIMULATED if simulated() else REAL
+    if not simulated():
+        return REAL
+    return SIMULATED if precision == "float32" else SIMULATED_WARP
 
 
 @cache

@@ -196,7 +196,7 @@ def _cut(
     if precision != "float32":
         from fastnn.cuda.tensor import TENSOR_TILES
 
-        tiles = tuple(TENSOR_TILES.values())
+        tiles = tuple(tile for tile in TENSOR_TILES.values() if tile.threads == geometry.threads)
     elif dtype == "float64":
         tiles = tuple(tile for tile in tiles if tile is not LARGE)  # its sums alone would fill the registers
     for tile in tiles:

@@ -1,7 +1,6 @@
 """A machine on a GPU: programs with memory of their own there. The counterpart of fastnn/cpu/machine.py, with the same methods.
 
-Parameters, gradients, optimizer state and activations lie in one region of the device's memory; data beside it. Words and tables are uploaded when something was bound,
-the frame before every call; what comes back is the frame's first words, and what is fetched.
+Words and tables are uploaded when something was bound (bound.py), the frame before every call; what comes back is the frame's first words, and what is fetched.
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.cuda.device import choice, geometry, kernel, the_device
-from fastnn.cuda.program import Program, kinds_of
+from fastnn.cuda.bound import FED, Bound
+from fastnn.cuda.device import choice, kernel
+from fastnn.cuda.feed import Feed
+from fastnn.cuda.program import kinds_of
 from fastnn.cuda.storage import STORAGE_BYTES
 from fastnn.cuda.tape import (
     ADVANCE,
@@ -33,17 +34,13 @@ from fastnn.cuda.tape import (
     tape_text,
 )
 from fastnn.cuda.unit import StageText, launch_text
-from fastnn.errors import FastnnError
-from fastnn.memory import ALIGNMENT
-from fastnn.plan import FLAT_VECTORS, Plan
+from fastnn.plan import Plan
 
 __all__ = ["CudaMachine"]
 
 Array = NDArray[Any]
 _AT = {name: place for place, name in enumerate(FRAME)}
-_DATA = ("X", "y", "order", "weights", "ones", "out")
 _RESULTS = 3
-
 BLOCK_FLOPS = 2_000_000
 """Floating-point operations of a step up to which one block does them all: some 20 us of one multiprocessor. Not measured yet: benchmarks/peers/gpu.py measures each way."""
 GRID_FLOPS = 500_000_000
@@ -52,129 +49,28 @@ GRAPH_STEPS = 8
 """Steps recorded in one graph: a replay costs microseconds, whatever is in it."""
 
 
-class CudaMachine:
+class CudaMachine(Bound):
     """Runs a plan (`last`: the plan for the rest of an epoch that is no full batch) on the GPU.
 
-    `bind(name, array)` says which host array an external buffer stands for: it is uploaded now. `refresh` uploads it again, `fetch` brings it back.
     `total` is the sum of the losses of all steps since it was set to 0, `bad` is 1 after a loss that was not finite.
     """
 
     def __init__(self, plan: Plan, last: Plan | None = None, precision: str = "float32") -> None:
-        self.plan, self.device, self._geometry = plan, the_device(), geometry()
-        self.programs = [Program(p, self._geometry, precision) for p in (plan, last) if p is not None]
+        super().__init__(plan, last, precision)
         self.total, self.bad = np.zeros(1, np.float64), np.zeros(1, np.int64)
-        self._itemsize = np.dtype(plan.dtype).itemsize
-        self._held: dict[str, Any] = {}
-        self._hosts: dict[str, Array] = {}
         self._frame = np.zeros(len(FRAME), np.int64)
-        self._on_device = self.device.allocate(8 * len(FRAME), "a frame")
-        self._bases = {"total": self._on_device.address + 8 * TOTAL, "bad": self._on_device.address + 8 * BAD}
-        self._near: dict[str, tuple[int, int]] = {}
-        self._lay_out()
+        self._on_device = self._upload("a frame", self._frame)
+        at = self._on_device.address
+        self._bases |= {"total": at + 8 * TOTAL, "bad": at + 8 * BAD}
         self._kinds = kinds_of(self.programs)
-        self._tables = self._upload(
-            "tables", np.concatenate([p.table(self._kinds).reshape(-1) for p in self.programs])
-        )
-        self._stale = True
-        self._seed, self._full, self._steps = 0, 1, 0
+        tables = [program.table(self._kinds).reshape(-1) for program in self.programs]
+        self._tables = self._upload("tables", np.concatenate(tables))
+        self._seed, self._full = 0, 1
+        self._feed: Feed | None = None
         self._functions: dict[Any, Any] = {}
         self._graphs: dict[tuple[int, int], Any] = {}
         if "ones" in self._spaces():
             self.bind("ones", np.ones(plan.batch, plan.dtype))
-
-    # ---- memory
-    def _spaces(self) -> set[str]:
-        return set.union(*(program.spaces() for program in self.programs))
-
-    def _lay_out(self) -> None:
-        """Places in the region for everything that is the network's own."""
-        sizes: dict[str, int] = {}
-        for program in self.programs:
-            plan = program.plan
-            for space in program.spaces() - {*_DATA, "total", "bad"}:
-                if space in FLAT_VECTORS:
-                    size = plan.graph.n_parameters * self._itemsize
-                elif space == "arena":
-                    size = plan.arena_bytes
-                elif space == "parts":
-                    size = program.parts * self._itemsize
-                else:
-                    size = plan.externals[space].bytes
-                sizes[space] = max(sizes.get(space, 0), size)
-        end = 0
-        for space, size in sorted(sizes.items()):
-            self._near[space] = end, size
-            end += -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
-        what = "parameters, gradients, optimizer state and activations"
-        self._region = self.device.allocate(max(end, ALIGNMENT), what)
-        self._bases |= {space: self._region.address + offset for space, (offset, _) in self._near.items()}
-
-    def bind(self, name: str, array: Array) -> None:
-        """External buffer `name` is this array, now."""
-        if not array.flags.c_contiguous:
-            raise FastnnError(f"the array for {name!r} is not C-contiguous", hint="np.ascontiguousarray")
-        self._check(name, array)
-        self._hosts[name] = array
-        if name not in self._near and name in self._spaces():
-            memory = self._held.get(name)
-            if memory is None or memory.nbytes < array.nbytes:
-                self._held[name] = memory = self.device.allocate(
-                    max(array.nbytes, 1), f"{name} {array.shape}"
-                )
-            if self._bases.get(name) != memory.address:
-                self._bases[name], self._stale = memory.address, True
-        if name != "out":
-            self.refresh(name)
-
-    def _check(self, name: str, array: Array) -> None:
-        """Kernels look at nothing: an array that is too small would be read beyond its end."""
-        for program in self.programs:
-            buffer = program.plan.externals.get(name)
-            if buffer is None or name == "ones":
-                continue
-            fits = (
-                array.size == buffer.size
-                if -1 not in buffer.shape
-                else array.size % max(buffer.row_size, 1) == 0
-            )
-            if not fits or array.dtype != buffer.dtype:
-                raise FastnnError(
-                    f"the array for {name!r} does not fit the plan",
-                    got=f"{array.shape}, {array.dtype}",
-                    expected=f"{buffer.shape}, {buffer.dtype}",
-                )
-
-    def refresh(self, *names: str) -> None:
-        """Upload again what the arrays of these buffers hold."""
-        for name in names:
-            if name in self._bases and self._hosts[name].nbytes:
-                self.device.upload(self._bases[name], self._hosts[name])
-
-    def fetch(self, *names: str) -> None:
-        """Bring these buffers back into their arrays."""
-        for name in names:
-            if name in self._bases and self._hosts[name].nbytes:
-                self.device.download(self._hosts[name], self._bases[name])
-
-    def release(self, *names: str) -> None:
-        """Let go of these arrays, and of what stands for them on the device."""
-        for name in names:
-            self._hosts.pop(name, None)
-            self._held.pop(name, None)
-            self._bases.pop(name, None)
-
-    def keep(self) -> Any:
-        """theta as it is now, on the device; `kept` gives it as an array."""
-        offset, size = self._near["theta"]
-        memory = self.device.allocate(max(size, 1), "a copy of the parameters")
-        self.device.copy(memory.address, self._region.address + offset, size)
-        return memory
-
-    def kept(self, memory: Any) -> Array:
-        """What `keep` kept."""
-        theta = np.empty(self.plan.graph.n_parameters, self.plan.dtype)
-        self.device.download(theta, memory.address)
-        return theta
 
     def finite(self) -> bool:
         """Whether all parameters are finite."""
@@ -192,12 +88,6 @@ class CudaMachine:
         )
         self.device.download(self._frame[:_RESULTS], self._on_device.address)
         return not self._frame[BAD]
-
-    def _upload(self, what: str, array: Array) -> Any:
-        memory = self.device.allocate(max(array.nbytes, 8), what)
-        if array.nbytes:
-            self.device.upload(memory.address, array)
-        return memory
 
     # ---- running
     def seed(self, seed: int) -> None:
@@ -220,6 +110,42 @@ class CudaMachine:
         return self._go(first, etas, step)
 
     def _go(self, first: int, etas: NDArray[np.float64], step: int) -> int:
+        if self._fed:
+            return self._go_by_windows(first, etas, step)
+        self._launch(first, etas, step, first * self.plan.batch)
+        return self._result()
+
+    def _go_by_windows(self, first: int, etas: NDArray[np.float64], step: int) -> int:
+        """As `_go`, with the rows of the next window on their way while the device works on one."""
+        if self._feed is None:
+            rows = {name: self._hosts[name] for name in FED[:-1] if name in self._hosts}
+            self._feed = Feed(self.device, rows, self.plan.batch)
+            self._bases |= self._feed.addresses()
+            self._stale = True
+        feed, batch, order = self._feed, self.plan.batch, self._hosts["order"]
+        starts = range(0, len(etas), feed.steps)
+
+        def send(window: int) -> None:
+            begin = first + starts[window]
+            end = first + min(starts[window] + feed.steps, len(etas))
+            feed.send(window, order[begin * batch : end * batch])
+
+        done = 0
+        send(0)
+        for window, start in enumerate(starts):
+            rates = etas[start : start + feed.steps]
+            self.device.join()
+            self._launch(first + start, rates, step + start, feed.first_row(window))
+            if window + 1 < len(starts):
+                send(window + 1)
+            finished = self._result()
+            done += finished
+            if finished < len(rates):
+                break
+        return done
+
+    def _launch(self, first: int, etas: NDArray[np.float64], step: int, row: int) -> None:
+        """Steps `first` and on of an epoch, the first of which begins at `row` of the order on the device; returns before they have run."""
         count = len(etas)
         if self._stale:
             self._fill()
@@ -231,7 +157,7 @@ class CudaMachine:
         frame[GONE], frame[STEP], frame[ROW], frame[SEED], frame[ETA] = (
             0,
             step,
-            first * self.plan.batch,
+            row,
             self._seed,
             rates[0],
         )
@@ -242,6 +168,10 @@ class CudaMachine:
             self._walk(how)
         else:
             self._launch_steps(first, count, how)
+
+    def _result(self) -> int:
+        """Wait for what was launched; gives how many steps were finished."""
+        frame = self._frame
         self.device.download(frame[:_RESULTS], self._on_device.address)
         self.total[:], self.bad[:] = frame[:1].view(np.float64), frame[BAD]
         return int(frame[DONE])

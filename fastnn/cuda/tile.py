@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LARGE", "MEDIUM", "REAL", "SIMULATED", "SMALL", "THREADS", "TILES", "TINY", "Geometry", "Tile"]
+__all__ = [
+    "LARGE",
+    "MEDIUM",
+    "REAL",
+    "SIMULATED",
+    "SIMULATED_WARP",
+    "SMALL",
+    "THREADS",
+    "TILES",
+    "TINY",
+    "Geometry",
+    "Tile",
+]
 
 THREADS = 256
 """Threads of every block: eight warps, two blocks on a multiprocessor with 128 registers each."""
@@ -57,3 +69,5 @@ class Geometry:
 
 REAL = Geometry(THREADS, (LARGE, MEDIUM, SMALL), 128, 64)
 SIMULATED = Geometry(TINY.threads, (TINY,), 4, 16)
+SIMULATED_WARP = Geometry(32, (), 4, 16)
+"""For tensor cores, whose smallest tile is a warp's."""
