@@ -13,6 +13,7 @@ from on_device import (
     numbers,
     targets,
     tiny,
+    trained,
 )
 
 import fastnn as fnn
@@ -95,6 +96,27 @@ def test_a_graph_has_the_same_outputs_and_gradients(graph, dtype):
     X = rows(net, 5).astype(dtype)
     agree(net(X, device="cuda"), net(X), REL[dtype], graph)
     compare_gradients(net, X, numbers(5, *net.output_shape, seed=1, dtype=dtype), graph)
+
+
+@both
+@pytest.mark.parametrize("graph", ["chain", "residual", "used_twice"])
+def test_an_objective_gives_the_same_answers(graph, dtype):
+    net = GRAPHS[graph](dtype=dtype)
+    X, y = rows(net, 5).astype(dtype), numbers(5, *net.output_shape, seed=1, dtype=dtype)
+    found, expected = (net.objective(X, y, loss="squared_error", device=device) for device in ("cuda", "cpu"))
+    v = numbers(net.theta.size, seed=2, dtype=dtype)
+    assert found.value(net.theta) == pytest.approx(expected.value(net.theta), rel=REL[dtype])
+    agree(found.gradient(net.theta), expected.gradient(net.theta), REL[dtype], "gradient")
+    agree(found.hvp(net.theta, v), expected.hvp(net.theta, v), REL[dtype], "Hessian-vector product")
+
+
+def test_newton_takes_the_same_steps():
+    X, y = numbers(12, 3, dtype="float64"), numbers(12, 1, seed=1, dtype="float64")
+    make = lambda: dense(3, 2, 1, dtype="float64")
+    losses, theta = trained(make(), X, y, "cuda", optimizer="newton", eta=1.0, batch_size=12)
+    expected_losses, expected = trained(make(), X, y, "cpu", optimizer="newton", eta=1.0, batch_size=12)
+    agree(losses, expected_losses, 1e-8)  # a system of equations stands between a rounding and the step
+    agree(theta, expected, 1e-8)
 
 
 def shapes_of(settings):

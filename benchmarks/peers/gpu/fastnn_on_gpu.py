@@ -19,8 +19,9 @@ from cases import Problem
 from learning import BATCH, ETA, Task
 
 import fastnn as fnn
+from fastnn.engine import Device, machine_for, plan_for
 from fastnn.graph import Graph
-from fastnn.plan import Buffer, Instruction, Plan, build_plan
+from fastnn.plan import Buffer, Instruction, Plan
 from gpu.peers import Setting
 
 __all__ = ["FIXED_COST", "VERSION", "Trainer", "configure", "predictors", "product", "release", "to_host"]
@@ -89,8 +90,8 @@ def predictors(sizes: tuple[int, ...], x: np.ndarray, setting: Setting) -> dict[
     net = ready(network(sizes), setting)
     found: dict[str, Any] = {"net(x), there and back": ("host", lambda: net(x))}
     if setting.device == "cuda":
-        plan = build_plan(net.graph, len(x), net.dtype)
-        machine = machine_of(plan, setting)
+        where = Device("cuda", setting.precision)
+        machine = machine_for(where, plan_for(where, net.graph, len(x), net.dtype))
         out = np.zeros((len(x), sizes[-1]), np.float32)
         for name, array in (("theta", net.theta), ("X", x), ("out", out)):
             machine.bind(name, array)
@@ -112,12 +113,6 @@ class Answer:
     array: np.ndarray
 
 
-def machine_of(plan: Plan, setting: Setting) -> Any:
-    from fastnn.cuda.machine import CudaMachine
-
-    return CudaMachine(plan, precision=setting.precision)
-
-
 def product(
     name: str, x: np.ndarray, y: np.ndarray, setting: Setting
 ) -> tuple[Callable[[int], None], Callable[[], np.ndarray]]:
@@ -133,9 +128,8 @@ def product(
     buffers = [Buffer(label, label, array.shape, "float32", batched=False) for label, array in pairs]
     instruction = Instruction(gflops.PRODUCTS[name], buffers, {}, False, "measured")
     externals = {buffer.space: buffer for buffer in buffers}
-    machine = machine_of(
-        Plan(Graph(), len(x), "float32", "infer", [instruction], 0, externals=externals), setting
-    )
+    plan = Plan(Graph(), len(x), "float32", "infer", [instruction], 0, externals=externals)
+    machine = machine_for(Device("cuda", setting.precision), plan)
     for label, array in pairs:
         machine.bind(label, array)
     # it returns when the device has done all of it
