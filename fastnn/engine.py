@@ -36,7 +36,10 @@ def as_device(device: Any, precision: Any = None, dtype: str = "float32", defaul
     kind = default.kind if device is None else device
     if kind not in KINDS:
         raise SettingError(
-            f"unknown device{did_you_mean(str(kind), KINDS)}", got=repr(device), expected=" or ".join(KINDS)
+            "unknown device",
+            got=repr(device),
+            expected=" or ".join(map(repr, KINDS)),
+            hint='"cuda" is an NVIDIA GPU',
         )
     chosen = precision
     if precision is None:

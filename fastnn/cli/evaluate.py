@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from fastnn.cli.where import device_options
+
 EPILOG = """\b
 Examples:
   fastnn evaluate model.safetensors test.csv --target species
@@ -29,6 +31,7 @@ With --validation and --seed only those samples count that `fastnn fit` held out
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
 @click.option("--threads", type=click.IntRange(1), help="[default: as many as pay off]")
+@device_options
 def command(
     model: str,
     data: str,
@@ -37,13 +40,15 @@ def command(
     seed: int,
     as_json: bool,
     threads: int | None,
+    device: str,
+    precision: str | None,
 ) -> int:
     """Figures of MODEL on DATA: a CSV or Parquet file with --target, or a bundled data set."""
     from fastnn import storage, tables
     from fastnn.cli import fitting, show, sources
     from fastnn.progress import CompileMessages
 
-    net = storage.load(model)
+    net = storage.load(model).to(device, precision)
     X, source = sources.inputs_for(net, data)
     y, classes = _answers(net, source, target)
     word = data

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from fastnn.cli.where import device_options
+
 EPILOG = """\b
 Examples:
   fastnn fit digits
@@ -70,6 +72,7 @@ Bundled data sets: digits, iris, diabetes. What else there is to choose from: fa
 @click.option("--seed", metavar="N", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--threads", metavar="N", type=click.IntRange(1), help="[default: as many as pay off]")
+@device_options
 @click.option("--out", metavar="FILE", help="Write the model here (safetensors).")
 @click.option("--plot", metavar="FILE", help="Draw the learning curve here (.png, .svg, .pdf).")
 @click.option("--quiet", is_flag=True, help="No progress.")

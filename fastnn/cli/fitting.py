@@ -61,6 +61,7 @@ class Fitting:
         dense = registry.find("layer", "Dense")
         layers = [dense(n, options["activation"]) for n in sizes] + [dense(self.n_out)]
         self.net = Network(data.X.shape[1], layers, seed=options["seed"], dtype=options["dtype"])
+        self.net.to(options["device"], options["precision"])
 
     def facts(self) -> list[tuple[str, str]]:
         """What will be trained on what."""

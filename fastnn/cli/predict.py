@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 import click
 
+from fastnn.cli.where import device_options
+
 EPILOG = """\b
 Examples:
   fastnn predict model.safetensors new.csv
@@ -23,13 +25,22 @@ The columns of the file are found by the names that the network was trained with
 @click.option("--out", metavar="FILE", help="Write CSV here. [default: stdout]")
 @click.option("--probabilities", is_flag=True, help="One column for the probability of every class.")
 @click.option("--threads", type=click.IntRange(1), help="[default: as many as pay off]")
-def command(model: str, data: str, out: str | None, probabilities: bool, threads: int | None) -> int:
+@device_options
+def command(
+    model: str,
+    data: str,
+    out: str | None,
+    probabilities: bool,
+    threads: int | None,
+    device: str,
+    precision: str | None,
+) -> int:
     """Predictions of MODEL for the rows of DATA: a CSV or Parquet file, or a bundled data set."""
     from fastnn import storage
     from fastnn.cli import sources
 
     sources.check_output(out)
-    net = storage.load(model)
+    net = storage.load(model).to(device, precision)
     X, _ = sources.inputs_for(net, data)
     header, columns = predictions(net, X, probabilities, threads)
     if out is None:
