@@ -17,6 +17,7 @@ LACKING = missing()
 if LACKING is not None:
     pytest.skip(f"no product on tensor cores was compiled for CUDA: {LACKING}", allow_module_level=True)
 
+from fastnn.cuda.slab import place
 from fastnn.cuda.storage import STORAGE_BYTES
 from fastnn.cuda.tensor import TENSOR_TILES, TensorTile, tensor_product
 
@@ -71,3 +72,39 @@ def test_a_float64_network_is_refused():
 def test_a_tile_that_needs_more_shared_memory_than_there_is_is_refused():
     with pytest.raises(ValueError, match="49152 bytes"):
         tensor_product(np.float32, "tf32", TensorTile("wide", 128, 256, down=2, across=8, slabs=1))
+
+
+def banks(words):
+    return sorted(word % 32 for word in words)
+
+
+def quad_banks(quads):
+    return banks(begin + w for begin in quads for w in range(4))
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_lanes_that_shared_memory_serves_together_meet_in_no_bank(step):
+    """By the table in fastnn/cuda/slab.py: 128-bit accesses of eight lanes, 32-bit accesses of 32."""
+    at = place.py_func
+    for group in range(0, 8, 2):  # multiplying, and writing what was read in quads: two groups, four members
+        assert quad_banks(at(3, step, group + n // 4, n % 4) for n in range(8)) == list(range(32))
+    for member in range(4):  # writing what was read across k: eight groups, one member
+        assert quad_banks(at(3, step, group, member) for group in range(8)) == list(range(32))
+
+
+def test_single_words_meet_in_no_bank():
+    """Writing what was read one by one: 16 words of two rows, eight apart."""
+    for group in range(8):
+        words = [
+            place.py_func(3, w // 2 % 2, group, w // 4) + 2 * (w % 2) + row
+            for row in range(2)
+            for w in range(16)
+        ]
+        assert banks(words) == list(range(32))
+
+
+def test_places_are_all_there_once():
+    found = {
+        place.py_func(1, step, group, member) for step in (0, 1) for group in range(8) for member in range(4)
+    }
+    assert found == set(range(256, 512, 4))
