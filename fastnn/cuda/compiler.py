@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import linecache
 import threading
@@ -27,6 +26,7 @@ from numba.core.errors import NumbaError
 
 from fastnn.compile.folders import cache_folder, read_folders, write_file
 from fastnn.compile.units import fingerprint, listeners, reason
+from fastnn.cuda.presence import absent_wheels, wheel_versions
 from fastnn.cuda.tile import THREADS
 from fastnn.errors import MissingExtraError, PluginError
 
@@ -49,15 +49,8 @@ class Image:
 
 def missing() -> str | None:
     """Why kernels cannot be compiled for CUDA here; None where they can."""
-    try:
-        importlib.metadata.version("numba-cuda")
-    except importlib.metadata.PackageNotFoundError:
-        return "numba-cuda is not installed"
-    try:
-        importlib.metadata.version("nvidia-nvvm")
-    except importlib.metadata.PackageNotFoundError:
-        return "numba-cuda is installed without its compiler, which comes with fastnn[cuda]"
-    return None
+    absent = absent_wheels()
+    return f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed" if absent else None
 
 
 def image(text: str, cc: tuple[int, int], name: str = "kernel", arguments: int = 2) -> Image:
@@ -109,8 +102,7 @@ def _require() -> None:
 
 @cache
 def _versions() -> str:
-    names = ("numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink")
-    return " ".join(importlib.metadata.version(name) for name in names) + fingerprint(("cuda",))
+    return wheel_versions() + fingerprint(("cuda",))
 
 
 def _key(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import importlib.metadata
@@ -9,7 +10,7 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-__all__ = ["Device", "devices", "driver_version", "why_not"]
+__all__ = ["Device", "absent_wheels", "devices", "driver_version", "wheel_versions", "why_not"]
 
 EXTRA = 'pip install "fastnn[cuda]"'
 WHEELS = {
@@ -103,8 +104,23 @@ def _driver_lacks() -> str | None:
     return None
 
 
+def absent_wheels() -> list[str]:
+    """Which parts of NVIDIA's toolkit are not installed, by the names of their wheels."""
+    return [name for name, (distributions, library) in WHEELS.items() if not _has(distributions, library)]
+
+
+def wheel_versions() -> str:
+    """The versions of all that takes part in compiling, as far as they are known."""
+    known = []
+    for distributions, _ in WHEELS.values():
+        for name in distributions:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                known.append(f"{name} {importlib.metadata.version(name)}")
+    return ", ".join(known)
+
+
 def _wheels_lack() -> str | None:
-    absent = [name for name, (distributions, library) in WHEELS.items() if not _has(distributions, library)]
+    absent = absent_wheels()
     if absent:
         return f"toolkit wheels: {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed; {EXTRA}"
     return None
