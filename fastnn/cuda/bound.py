@@ -24,6 +24,8 @@ FED = ("X", "y", "weights", "order")
 """What comes by windows where X does."""
 RESIDENT_SHARE = 0.8
 """Of the free memory, what training data may take; activations come on top."""
+SMALL = 16 << 20
+"""Bytes that are kept for the next array of this name: to allocate costs more than to upload."""
 _DATA = ("X", "y", "order", "weights", "ones", "out")
 
 
@@ -132,11 +134,11 @@ class Bound:
                 self.device.download(self._hosts[name], self._bases[name])
 
     def release(self, *names: str) -> None:
-        """Let go of these arrays, and of what stands for them on the device."""
+        """Let go of these arrays, and of what stands for them on the device where that is large."""
         for name in names:
             self._hosts.pop(name, None)
-            self._held.pop(name, None)
-            self._bases.pop(name, None)
+            if name in self._held and self._held[name].nbytes > SMALL:
+                del self._held[name], self._bases[name]
 
     def keep(self) -> Any:
         """theta as it is now, on the device; `kept` gives it as an array."""

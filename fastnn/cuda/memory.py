@@ -9,10 +9,10 @@ import importlib
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.cuda.extending import intrinsic
 
-__all__ = ["address_of", "grid_barrier", "pointer", "real_from_word", "vectors", "view"]
+__all__ = ["address_of", "grid_barrier", "njit", "pointer", "real_from_word", "vectors", "view"]
 
 cuda: Any = importlib.import_module("numba.cuda")
 _INT64 = ir.IntType(64)

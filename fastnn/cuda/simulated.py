@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 cuda: Any = importlib.import_module("numba.cuda")
 
-__all__ = ["address_of", "grid_barrier", "pointer", "real_from_word", "vectors", "view"]
+__all__ = ["address_of", "grid_barrier", "njit", "pointer", "real_from_word", "vectors", "view"]
 
 _FAR = 1 << 40
 """Numbers in an array that stands for a pointer: more than any index."""
+
+
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Nothing is compiled."""
+    return lambda function: function
 
 
 def pointer(address: int, dtype: Any) -> NDArray[Any]:

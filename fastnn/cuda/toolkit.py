@@ -16,6 +16,7 @@ __all__ = [
     "address_of",
     "cuda",
     "grid_barrier",
+    "njit",
     "pointer",
     "real_from_word",
     "vectors",
@@ -26,5 +27,7 @@ SIMULATED: bool = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 
 cuda: Any = importlib.import_module("numba.cuda")
 _words: Any = importlib.import_module(f"fastnn.cuda.{'simulated' if SIMULATED else 'memory'}")
+njit: Any = _words.njit
+"""Of bodies and plugin functions; the simulator runs them as Python too, or every tiny fit would wait 8 s for Numba."""
 address_of, grid_barrier, pointer = _words.address_of, _words.grid_barrier, _words.pointer
 real_from_word, vectors, view = _words.real_from_word, _words.vectors, _words.view

@@ -29,11 +29,10 @@ OPTIONS = "error_model='numpy'"
 HEADER = """import math
 
 import numpy as np
-from numba import njit
 
 from fastnn import numerics
 from fastnn.cuda import forms
-from fastnn.cuda.toolkit import cuda, pointer, real_from_word, view
+from fastnn.cuda.toolkit import cuda, njit, pointer, real_from_word, view
 
 real = np.{dtype}
 """
