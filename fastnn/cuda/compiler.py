@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
 import linecache
 import threading
 import time
 import types as python_types
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numba.core.errors import NumbaError
 
@@ -30,7 +27,10 @@ from fastnn.cuda.presence import absent_wheels, wheel_versions
 from fastnn.cuda.tile import THREADS
 from fastnn.errors import MissingExtraError, PluginError
 
-__all__ = ["Image", "compile_ptx", "image", "missing", "module_of"]
+if TYPE_CHECKING:
+    from fastnn.cuda.numba_cuda import Compiled
+
+__all__ = ["Image", "compile_anew", "compile_ptx", "image", "missing", "module_of"]
 
 BLOCKS = 2
 """Blocks of THREADS that a multiprocessor is to hold: a kernel may use 128 registers a thread. With 255 the large tile takes 162, and one block is left."""
@@ -67,22 +67,16 @@ def image(text: str, cc: tuple[int, int], name: str = "kernel", arguments: int =
 
 
 def compile_ptx(text: str, cc: tuple[int, int], name: str = "kernel", arguments: int = 2) -> str:
-    """The PTX of the kernel in a module of this text, for a compute capability such as (9, 0)."""
-    _require()
-    from numba import types
+    """The PTX of the kernel in a module of this text, for a compute capability such as (9, 0): made anew, and linked to a cubin too."""
+    return compile_anew(text, cc, name, arguments).ptx
 
-    cuda: Any = importlib.import_module("numba.cuda")
-    module = module_of(text, name)
-    with _as_if_on(cc):
-        ptx: str = cuda.compile(
-            module.kernel,
-            types.void(*[types.int64] * arguments),
-            cc=cc,
-            device=False,
-            abi="numba",
-            output="ptx",
-        )[0]
-    return ptx
+
+def compile_anew(text: str, cc: tuple[int, int], name: str = "kernel", arguments: int = 2) -> Compiled:
+    """Machine code and PTX of the kernel in a module of this text, without looking for a file that keeps it."""
+    _require()
+    from fastnn.cuda.numba_cuda import compiled
+
+    return compiled(module_of(text, name).kernel, arguments, cc, launch_bounds=(THREADS, BLOCKS))
 
 
 def module_of(text: str, name: str) -> Any:
@@ -126,7 +120,7 @@ def _compiled(stem: str, text: str, cc: tuple[int, int], name: str, arguments: i
     path = cache_folder() / f"{stem}.py"
     write_file(path, text.encode())
     try:
-        made = _made(module_of(text, stem).kernel, cc, arguments)
+        made = compile_anew(text, cc, stem, arguments)
     except NumbaError as error:
         raise PluginError(
             f"kernel {name} cannot be compiled for CUDA: {reason(error)}", got=f"the code in {path}"
@@ -139,40 +133,4 @@ def _compiled(stem: str, text: str, cc: tuple[int, int], name: str, arguments: i
     write_file(path.with_suffix(".cubin"), made.code + b"\n" + json.dumps(about).encode())
     for listener in listeners:
         listener(f"{name} (CUDA)", time.perf_counter() - start)
-    return made
-
-
-def _made(function: Any, cc: tuple[int, int], arguments: int) -> Image:
-    """What numba-cuda's dispatcher does at a first launch, up to the point where it loads the code."""
-    from numba import types
-
-    cuda: Any = importlib.import_module("numba.cuda")
-    dispatcher: Any = importlib.import_module("numba.cuda.dispatcher")
-    options = cuda.jit(function, launch_bounds=(THREADS, BLOCKS)).targetoptions
-    with _as_if_on(cc):
-        kernel = dispatcher._Kernel(function, (types.int64,) * arguments, **options)
-        code = kernel._codelibrary.get_cubin().code
-    return Image(bytes(code), str(kernel.entry_name), bool(kernel.cooperative))
-
-
-@contextlib.contextmanager
-def _as_if_on(cc: tuple[int, int]) -> Iterator[None]:
-    """The compiler asks the current device for its compute capability; here there need not be one, and none is touched."""
-    dispatcher: Any = importlib.import_module("numba.cuda.dispatcher")
-    codegen: Any = importlib.import_module("numba.cuda.codegen")
-    library = codegen.CUDACodeLibrary
-    there = dispatcher.get_current_device, codegen.devices, library.modules
-    device = SimpleNamespace(compute_capability=cc, id=0)
-    dispatcher.get_current_device = lambda: device
-    codegen.devices = SimpleNamespace(get_context=lambda *_: SimpleNamespace(device=device))
-    library.modules = property(_once)
-    try:
-        yield
-    finally:
-        dispatcher.get_current_device, codegen.devices, library.modules = there
-
-
-def _once(library: Any) -> list[Any]:
-    """All modules of a library and of what it links. numba-cuda lists one that two others call twice, and NVVM refuses its shared memory then."""
-    below = (module for linked in library._linking_libraries for module in linked.modules)
-    return list({id(module): module for module in (library._module, *below)}.values())
+    return Image(made.code, made.entry, made.cooperative)

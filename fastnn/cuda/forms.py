@@ -48,6 +48,7 @@ def product(
         shape = TENSOR_TILES[tile]
         form = tensor_product(real, precision, shape)
     sums, row_of, column_of, COUNT = form.sums, form.row_of, form.column_of, form.count
+    RUN = min(COUNT, 16)
     ROWS, COLUMNS, DEPTH, SIZE = shape.rows, shape.columns, shape.depth, np.dtype(real).itemsize
 
     @cuda.jit(device=True)
@@ -65,15 +66,19 @@ def product(
             last = min(first + share, depth)
             sums(A, w[3], w[4], B, w[6], w[7], rows, columns, first, last, i0, j0, c)
             if w[0] != 0 and not split:
-                for n in range(COUNT):
+                for m in range(
+                    0, COUNT, RUN
+                ):  # loops of 16: longer ones are not unrolled, and the sums would leave the registers
+                    for n in range(m, m + RUN):
+                        i, j = i0 + row_of(n), j0 + column_of(n)
+                        if i < rows and j < columns:
+                            c[n] += start[i * start_row + j]
+            to = pointer(w[12] + part * rows * columns * SIZE, real) if split else C
+            for m in range(0, COUNT, RUN):
+                for n in range(m, m + RUN):
                     i, j = i0 + row_of(n), j0 + column_of(n)
                     if i < rows and j < columns:
-                        c[n] += start[i * start_row + j]
-            to = pointer(w[12] + part * rows * columns * SIZE, real) if split else C
-            for n in range(COUNT):
-                i, j = i0 + row_of(n), j0 + column_of(n)
-                if i < rows and j < columns:
-                    to[i * columns + j] = c[n]
+                        to[i * columns + j] = c[n]
             if not split:  # a loop of its own: with what follows in the one above, sums would leave the registers; its operands too come late
                 o = operands(w, C, step, row, seed, eta)
                 for n in range(COUNT):

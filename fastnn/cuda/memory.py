@@ -5,16 +5,15 @@ Imported by kernels through `toolkit.py`: this needs numba-cuda. `simulated.py` 
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
-from numba.cuda.extending import intrinsic
+
+from fastnn.cuda.numba_cuda import cuda, intrinsic
 
 __all__ = ["address_of", "grid_barrier", "njit", "pointer", "real_from_word", "vectors", "view"]
 
-cuda: Any = importlib.import_module("numba.cuda")
 _INT64 = ir.IntType(64)
 
 

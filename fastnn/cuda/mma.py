@@ -40,7 +40,8 @@ if SIMULATED:
 else:
     from llvmlite import ir
     from numba import types
-    from numba.cuda.extending import intrinsic
+
+    from fastnn.cuda.numba_cuda import intrinsic
 
     WORD, REAL, LANE = ir.IntType(32), ir.FloatType(), types.UniTuple(types.float32, 4)
 

@@ -16,12 +16,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import cuda as _cuda
 from numpy.typing import NDArray
 
+from fastnn.cuda.numba_cuda import cuda
 from fastnn.cuda.simulated import address_of
-
-cuda: Any = _cuda
 
 __all__ = [
     "address_at",

