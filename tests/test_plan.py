@@ -200,3 +200,11 @@ def test_a_chain_meets_once_before_all_its_gradients():
         net = fnn.Network(20, [*(fnn.Dense(32, activation) for _ in range(6)), fnn.Dense(3)])
         plan = build_plan(net.graph, 32, net.dtype, "gradient", loss=LOSS, training=True, gather=True)
         assert plan.meetings == 1, str(plan)
+
+
+def test_threads_meet_between_outputs_dealt_out_by_columns_and_the_loss():
+    """`out` is bound from outside, and yet written by one instruction and read by the next."""
+    net = fnn.Network(512, [fnn.Dense(1024)])
+    product, loss = net.plan(batch=4, mode="value", loss="squared_error").instructions[:2]
+    assert product.by_column and product.result.space == "out"
+    assert loss.kernel.name == "loss.row" and loss.meet

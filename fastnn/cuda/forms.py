@@ -65,17 +65,18 @@ def product(
             first = part * share
             last = min(first + share, depth)
             sums(A, w[3], w[4], B, w[6], w[7], rows, columns, first, last, i0, j0, c)
+            # loops of 16: longer ones are not unrolled, and the sums would leave the registers
             if w[0] != 0 and not split:
-                for m in range(
-                    0, COUNT, RUN
-                ):  # loops of 16: longer ones are not unrolled, and the sums would leave the registers
-                    for n in range(m, m + RUN):
+                for m in range(COUNT // RUN):
+                    for k in range(RUN):
+                        n = m * RUN + k
                         i, j = i0 + row_of(n), j0 + column_of(n)
                         if i < rows and j < columns:
                             c[n] += start[i * start_row + j]
             to = pointer(w[12] + part * rows * columns * SIZE, real) if split else C
-            for m in range(0, COUNT, RUN):
-                for n in range(m, m + RUN):
+            for m in range(COUNT // RUN):
+                for k in range(RUN):
+                    n = m * RUN + k
                     i, j = i0 + row_of(n), j0 + column_of(n)
                     if i < rows and j < columns:
                         to[i * columns + j] = c[n]

@@ -16,7 +16,7 @@ from fastnn.cuda.tile import LARGE, Geometry
 from fastnn.cuda.unit import Part, StageText
 from fastnn.errors import CapabilityError
 from fastnn.plan import Instruction, Plan
-from fastnn.plan.layout import Touch, conflict
+from fastnn.plan.layout import GIVEN, Touch, conflict
 from fastnn.plan.words import Place, Product, Word, body_words, product_of
 
 __all__ = ["BAD", "PARTS", "Stage", "stages_of"]
@@ -94,7 +94,7 @@ def _touches(instruction: Instruction, dealt: bool = True) -> Iterator[Touch]:
     n = _elements(instruction)
     for position, buffer in enumerate(instruction.operands):
         mine = dealt and (position == 0 or instruction.kernel.elementwise)
-        if buffer.space in ("theta", "g", "v", "hv", "arena", "private") or position < results:
+        if buffer.space not in GIVEN:
             start = buffer.offset * buffer.itemsize
             yield buffer.space, start, start + buffer.bytes, position < results, n if mine else 0
     if instruction.checks:
@@ -102,6 +102,7 @@ def _touches(instruction: Instruction, dealt: bool = True) -> Iterator[Touch]:
 
 
 def _mark_meetings(stages: Sequence[Stage]) -> None:
+    """Set `meet` where a stage touches what others wrote since the last meeting, or writes what they may still read."""
     since: list[Touch] = []
     for stage in stages:
         stage.meet = any(conflict(a, b) for a in stage.touches for b in since)

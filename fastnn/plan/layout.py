@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fastnn.memory import ALIGNMENT
-from fastnn.plan.buffer import FLAT_VECTORS, PRIVATE, Buffer
+from fastnn.plan.buffer import PRIVATE, Buffer
 from fastnn.plan.instruction import Instruction
 
-__all__ = ["Touch", "conflict", "mark_meetings", "place_buffers"]
+__all__ = ["GIVEN", "Touch", "conflict", "mark_meetings", "place_buffers"]
 
 _INT64 = 8
+GIVEN = ("X", "y", "order", "weights", "ones")
+"""Spaces that no kernel writes."""
 
 Touch = tuple[str, int, int, bool, int]
 """Space, first byte, the byte behind the last, whether it is written, how many parts are dealt out to threads in order (0: anyone touches all)."""
@@ -66,11 +68,9 @@ def _touches(instruction: Instruction) -> Iterator[Touch]:
     results = 1 + instruction.kernel.extra_results
     for position, buffer in enumerate(instruction.operands):
         written = position < results
-        if buffer.space not in ("arena", *FLAT_VECTORS) and not written:
+        if buffer.space in GIVEN or buffer.space == PRIVATE:
             continue
         parts = 0
-        if buffer.space == PRIVATE:
-            continue
         if instruction.each:
             parts = EACH if written else 0
         elif not instruction.by_column and (
