@@ -45,6 +45,8 @@ BLOCK_FLOPS = 2_000_000
 """Floating-point operations of a step up to which one block does them all: some 20 us of one multiprocessor. Not measured yet: benchmarks/peers/gpu.py measures each way."""
 GRID_FLOPS = 500_000_000
 """Up to which all steps run in one launch of a grid that meets: barriers of 1 to 2 us, in place of launches. Not measured yet."""
+RESERVED = 1024
+"""Bytes of shared memory that CUDA keeps of every block."""
 GRAPH_STEPS = 8
 """Steps recorded in one graph: a replay costs microseconds, whatever is in it."""
 
@@ -219,7 +221,7 @@ class CudaMachine(Bound):
     @property
     def _fits_a_block(self) -> bool:
         most: int = self.device.shared_bytes
-        return self._shared_bytes + STORAGE_BYTES <= most
+        return self._shared_bytes + STORAGE_BYTES + RESERVED <= most
 
     def _how(self) -> str:
         flops = self.plan.flops

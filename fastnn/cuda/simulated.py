@@ -33,6 +33,13 @@ def view(address: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     return _array(address, dtype, (first, *(int(n) for n in shape[1:])))
 
 
+class _Pointed(np.ndarray):
+    """Numbers at an address. Nobody knows where they end: to print them all would end the process."""
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} at {self.ctypes.data:#x}>"
+
+
 def _array(address: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     if 0 in shape or address == 0:
         return np.zeros(0, dtype)
@@ -42,7 +49,7 @@ def _array(address: int, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         "typestr": np.dtype(dtype).str,
         "version": 3,
     }
-    return np.asarray(SimpleNamespace(__array_interface__=interface))
+    return np.asarray(SimpleNamespace(__array_interface__=interface)).view(_Pointed)
 
 
 def real_from_word(word: int, dtype: Any) -> Any:
