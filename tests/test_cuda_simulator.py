@@ -14,7 +14,7 @@ import pytest
 from fastnn.cuda import missing
 
 TESTS = Path(__file__).parent
-AT_LEAST = 100
+AT_LEAST = 250
 """Tests that must have run: fewer, and something was left out without anybody noticing."""
 SECONDS = 1500
 
