@@ -14,10 +14,10 @@ from fastnn.cpu.pace import Pace
 from fastnn.cpu.program import Program
 from fastnn.cpu.runner import FRAME, RUN_WORDS, runner
 from fastnn.cpu.team import COUNTER_WORDS, core_count, the_team, yield_address
-from fastnn.errors import FastnnError
 from fastnn.memory import ALIGNMENT, aligned_zeros
 from fastnn.plan import Plan
 from fastnn.plan.buffer import PRIVATE
+from fastnn.plan.fits import check_fits
 
 __all__ = ["Machine"]
 
@@ -62,30 +62,10 @@ class Machine:
 
     def bind(self, name: str, array: Array) -> None:
         """External buffer `name` lies in `array`."""
-        if not array.flags.c_contiguous:
-            raise FastnnError(f"the array for {name!r} is not C-contiguous", hint="np.ascontiguousarray")
-        self._check(name, array)
+        check_fits((program.plan for program in self.programs), name, array)
         self._bound[name] = array
         for program in self.programs:
             program.bind(name, array.ctypes.data)
-
-    def _check(self, name: str, array: Array) -> None:
-        """Kernels look at nothing: an array that is too small would be read beyond its end."""
-        for program in self.programs:
-            buffer = program.plan.externals.get(name)
-            if buffer is None or name == "ones":
-                continue
-            fits = (
-                array.size == buffer.size
-                if -1 not in buffer.shape
-                else array.size % max(buffer.row_size, 1) == 0
-            )
-            if not fits or array.dtype != buffer.dtype:
-                raise FastnnError(
-                    f"the array for {name!r} does not fit the plan",
-                    got=f"{array.shape}, {array.dtype}",
-                    expected=f"{buffer.shape}, {buffer.dtype}",
-                )
 
     def release(self, *names: str) -> None:
         """Let go of the arrays of these external buffers; they must be bound again before the next run."""

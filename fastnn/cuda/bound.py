@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fastnn.cuda.device import choice, geometry, the_device
 from fastnn.cuda.program import Program
-from fastnn.errors import FastnnError
 from fastnn.memory import ALIGNMENT
 from fastnn.plan import FLAT_VECTORS, Plan
+from fastnn.plan.fits import check_fits
 
 __all__ = ["FED", "Bound"]
 
@@ -74,9 +74,7 @@ class Bound:
 
     def bind(self, name: str, array: Array) -> None:
         """External buffer `name` is this array, now."""
-        if not array.flags.c_contiguous:
-            raise FastnnError(f"the array for {name!r} is not C-contiguous", hint="np.ascontiguousarray")
-        self._check(name, array)
+        check_fits((program.plan for program in self.programs), name, array)
         self._hosts[name] = array
         if self._is_fed(name, array):
             self._stale = True
@@ -100,24 +98,6 @@ class Bound:
             most = choice().resident_bytes
             self._fed = array.nbytes > (RESIDENT_SHARE * self.device.free_bytes() if most is None else most)
         return self._fed
-
-    def _check(self, name: str, array: Array) -> None:
-        """Kernels look at nothing: an array that is too small would be read beyond its end."""
-        for program in self.programs:
-            buffer = program.plan.externals.get(name)
-            if buffer is None or name == "ones":
-                continue
-            fits = (
-                array.size == buffer.size
-                if -1 not in buffer.shape
-                else array.size % max(buffer.row_size, 1) == 0
-            )
-            if not fits or array.dtype != buffer.dtype:
-                raise FastnnError(
-                    f"the array for {name!r} does not fit the plan",
-                    got=f"{array.shape}, {array.dtype}",
-                    expected=f"{buffer.shape}, {buffer.dtype}",
-                )
 
     def refresh(self, *names: str) -> None:
         """Upload again what the arrays of these buffers hold."""
