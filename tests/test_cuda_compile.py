@@ -1,60 +1,126 @@
-"""Every kernel of every registered function compiles to PTX for two GPU generations, and a float32 build has no float64 in it.
+"""Every kernel that fastnn can produce becomes machine code for two GPU generations, and a float32 build has no float64 in it. All in cuda_kernels.py.
 
-Needs numba-cuda with its compiler (pip install "fastnn[cuda]"), no GPU and no driver.
+Needs numba-cuda with its compiler (pip install "fastnn[cuda]"), no GPU and no driver. What the kernels take of a GPU: test_cuda_table.py.
 """
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from fastnn.contracts import Activation
 from fastnn.cuda import compile_ptx, kernel_text, missing
-from fastnn.ops import Kernel, data
+from fastnn.cuda.compiler import image
+from fastnn.cuda.resources import resources
+from fastnn.ops import Kernel
 from fastnn.registry import registry
-from fastnn.testing.ptx import GENERATIONS, float64_lines, kernels_of
+from fastnn.testing.ptx import float64_lines, float64_lines_of, kernels_of
 
 REASON = missing()
 if REASON is not None:
     pytest.skip(f"no kernel was compiled for CUDA: {REASON}", allow_module_level=True)
 
-KERNELS = [
-    pytest.param(kernel, id=f"{entry.name}-{kernel.name}")
-    for kind in ("activation", "loss", "optimizer", "op")
-    for entry in registry.entries(kind)
-    if not hasattr(entry.object, "needs")  # a solver is no kernel: it asks the objective
-    for kernel in kernels_of(entry.object)
-]
-each = pytest.mark.parametrize("kernel", KERNELS)
-generations = pytest.mark.parametrize("cc", GENERATIONS, ids=lambda cc: f"sm_{cc[0]}{cc[1]}")
+from cuda_kernels import cases, made
+
+CASES = cases()
+TAPES = [case for case in CASES if " tape " in case.name]
+PRODUCTS = [case for case in CASES if case.name.partition(" ")[2].startswith("product")]
+REAL_PRODUCTS = [case for case in PRODUCTS if case.name.startswith("float")]
+of_each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-@each
-@generations
-def test_a_float32_kernel_has_no_float64(kernel, cc):
-    assert float64_lines(kernel, "float32", cc) == []
+OF_SUMS = re.compile(r"\.reg |(@%p\d+ )?(add|mov|cvt\.f64\.f32|ld\S*|st\S*)(\.f64)? ")
+"""What adding up float32 losses in float64 needs. Anything else that is hidden in such a kernel has to come back to float32: `cvt.rn.f32.f64`."""
+OF_WHOLE_NUMBERS = ("data: data.zero", "data: data.gather_classes")
 
 
-@each
-@generations
-def test_a_float64_kernel_computes_in_float64(kernel, cc):
-    assert any(
-        "ld.global.f64" in line or "st.global.f64" in line for line in float64_lines(kernel, "float64", cc)
-    )
+@of_each
+def test_every_kernel_becomes_machine_code_of_its_dtype(case):
+    """Losses are added up in float64 whatever the network's dtype: nothing else of a float32 network is."""
+    for cc, one in made(case).items():
+        assert one.code[:4] == b"\x7fELF" and one.entry in one.ptx
+        assert f".target sm_{cc[0]}{cc[1]}" in one.ptx
+        lines = float64_lines_of(one.ptx, case.dtype)
+        if case.dtype == "float64":
+            moved = any(re.search(r"\b(ld|st)\S*\.f64", line) for line in lines)
+            assert moved or case.name.endswith(OF_WHOLE_NUMBERS)
+        elif case.sums:
+            assert [line for line in lines if not OF_SUMS.match(line.replace("\t", " "))] == []
+        else:
+            assert lines == []
 
 
 @pytest.mark.parametrize(
-    "kernel", [data.GATHER_ROWS, data.GATHER_CLASSES, data.ZERO], ids=lambda kernel: kernel.name
+    "hidden", ["np.float64(values[s]) * 1.5", "np.float64(real(np.float64(values[s]) + 0.1))"]
 )
-def test_moving_data_stays_in_float32(kernel):
-    assert float64_lines(kernel) == []
+def test_float64_that_is_hidden_beside_a_sum_is_caught(hidden):
+    text = f"""import numpy as np
+from fastnn.cuda.toolkit import cuda, pointer
+real = np.float32
+
+def kernel(words, run):
+    values, total = pointer(words, real), pointer(run, np.float64)
+    for s in range(1000):
+        total[0] += {hidden}
+"""
+    lines = [line.replace("\t", " ") for line in float64_lines_of(compile_ptx(text, (9, 0)))]
+    plain = text.replace(hidden, "np.float64(values[s])")
+    assert all(
+        OF_SUMS.match(line.replace("\t", " ")) for line in float64_lines_of(compile_ptx(plain, (9, 0)))
+    )
+    assert not all(OF_SUMS.match(line) for line in lines)
 
 
-@pytest.mark.parametrize("entry", registry.entries("activation"), ids=lambda entry: entry.name)
-def test_a_variant_that_overwrites_compiles_too(entry):
-    for kernel in kernels_of(entry.object):
-        if kernel.accumulates:
-            assert ".f64" not in compile_ptx(kernel_text(kernel, "float32", accumulate=False), (9, 0))
+def test_no_two_kernels_have_one_name():
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", TAPES[:1], ids=lambda case: case.name)
+def test_these_are_the_kernels_that_production_runs(case, tmp_path, monkeypatch):
+    """`image` of the same text: the same PTX under the same name, hence the same machine code in all that counts."""
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
+    for cc, one in made(case).items():
+        kept = image(case.text, cc, "tape", case.arguments)
+        assert resources(kept.code)[kept.entry] == one.taken
+        assert kept.cooperative == one.cooperative
+
+
+@of_each
+def test_only_grids_meet_across_blocks(case):
+    for one in made(case).values():
+        assert one.cooperative == case.cooperative
+        assert ("cudaCGSynchronize" in one.ptx) == case.cooperative
+
+
+def inner_loops(ptx):
+    """The innermost loops of PTX, as lists of instructions: from a label to the branch back to it, without such a pair between them."""
+    lines = [line.strip() for line in ptx.splitlines()]
+    labels = {
+        line.rstrip(":"): n for n, line in enumerate(lines) if line.startswith("$L") and line.endswith(":")
+    }
+    spans = []
+    for n, line in enumerate(lines):
+        to = re.search(r"\bbra(?:\.uni)?\s+(\$L\w+);", line)
+        if to and labels[to[1]] < n:
+            spans.append((labels[to[1]], n))
+    inner = [a for a in spans if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in spans)]
+    return [lines[first : last + 1] for first, last in inner]
+
+
+@pytest.mark.parametrize("case", [*REAL_PRODUCTS, *TAPES], ids=lambda case: case.name)
+def test_the_loop_that_multiplies_reads_vectors_of_shared_memory_and_divides_nothing(case):
+    for one in made(case).values():
+        assert re.search(r"\bld\.v\d", one.ptx) is None, "a vector that may lie anywhere"
+        loops = [loop for loop in inner_loops(one.ptx) if any("ld.shared.v" in line for line in loop)]
+        assert loops
+        for loop in loops:
+            loads = [line.split()[0] for line in loop if "ld.shared" in line]
+            assert all(".v" in load for load in loads)
+            fused = sum("fma.rn" in line for line in loop)
+            assert fused >= len(loads) / 2 and fused >= 4
+            for slow in (r"(div|rem)\.[su]64", r"(ld|st)\.local", r"\bcall\b"):
+                assert not [line for line in loop if re.search(slow, line)]
 
 
 NUMPY_CONSTANT = np.float64(0.1)

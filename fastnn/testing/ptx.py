@@ -17,7 +17,7 @@ from fastnn.ops import Activate, Kernel, LossOp, Op, RowActivate
 from fastnn.ops.loss import link_kernel
 from fastnn.ops.update import update_kernel
 
-__all__ = ["GENERATIONS", "float64_lines", "kernels_of", "ptx"]
+__all__ = ["GENERATIONS", "float64_lines", "float64_lines_of", "kernels_of", "ptx"]
 
 _REDUCTION = "0d3BF921FB54442D19"
 """Pi / 2 * 2^-64 as PTX writes it: the factor in CUDA's reduction of large angles."""
@@ -64,7 +64,11 @@ def float64_lines(kernel: Kernel, dtype: str = "float32", cc: tuple[int, int] = 
 
     CUDA's own sin, cos and tan reduce large float32 arguments by one product in float64; that is not the plugin's doing, and not listed.
     """
-    text = ptx(kernel, dtype, cc)
+    return float64_lines_of(ptx(kernel, dtype, cc), dtype)
+
+
+def float64_lines_of(text: str, dtype: str = "float32") -> list[str]:
+    """As `float64_lines`, of PTX that is there already."""
     lines = [line.strip() for line in text.splitlines() if ".f64" in line]
     if dtype == "float32" and _REDUCTION in text:
         lines = [line for line in lines if not (_REDUCTION in line or line.startswith(_AROUND_REDUCTION))]
