@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.contracts import Loss, Rule
 from fastnn.contracts.classes import Need
-from fastnn.engine import Device, machine_for, plan_for
+from fastnn.engine import CPU, Device, machine_for, plan_for
 from fastnn.errors import CapabilityError, PluginError, ShapeError, did_you_mean
 from fastnn.inputs import Targets, as_targets, class_numbers
 from fastnn.memory import aligned_zeros
@@ -60,7 +60,7 @@ class RuleTrainer:
         data: TrainingSet,
         batch: int,
         threads: int | None,
-        device: Device,
+        device: Device = CPU,
     ) -> None:
         self.net, self.rule, self.loss, self.batch = net, rule, loss, batch
         self.data, self.device = _checked(net, loss, data), device
@@ -183,7 +183,7 @@ class SolverTrainer:
         loss: Loss,
         data: TrainingSet,
         threads: int | None,
-        device: Device,
+        device: Device = CPU,
     ) -> None:
         self.net, self.solver, self.loss, self.data = net, solver, loss, _checked(net, loss, data)
         self.device = device

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastnn.cuda.storage import STORAGE_BYTES, storage
 from fastnn.cuda.tile import Tile
-from fastnn.cuda.toolkit import cuda, pointer, vectors
+from fastnn.cuda.toolkit import cuda, inlined, pointer, vectors
 
 __all__ = ["tile_product"]
 
@@ -51,21 +51,37 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
         m = n % TN
         return m // V * FAR_ACROSS + cuda.threadIdx.x % ACROSS * V + m % V
 
-    place_A, load_A = _loads(real, tile, ROWS, A_EACH, A_ALONG_K)
-    place_B, load_B = _loads(real, tile, COLUMNS, B_EACH, B_ALONG_K)
+    place_A, begin_A, load_A = _loads(real, tile, ROWS, A_EACH, A_ALONG_K)
+    place_B, begin_B, load_B = _loads(real, tile, COLUMNS, B_EACH, B_ALONG_K)
+
+    @inlined
+    def multiply(slabs, k, down, across, c):  # type: ignore[no-untyped-def]
+        a, b = cuda.local.array(TM, real), cuda.local.array(TN, real)
+        for m in range(0, TM, V):
+            numbers = vector(slabs, k * A_PITCH + m // V * FAR_DOWN + down)
+            for v in range(V):
+                a[m + v] = numbers[v]
+        for m in range(0, TN, V):
+            numbers = vector(slabs, A_SIZE + k * B_PITCH + m // V * FAR_ACROSS + across)
+            for v in range(V):
+                b[m + v] = numbers[v]
+        for m in range(TM):
+            for n in range(TN):
+                c[m * TN + n] += a[m] * b[n]
 
     @cuda.jit(device=True)
     def sums(A, a_row, a_k, B, b_column, b_k, rows, columns, first, last, i0, j0, c):  # type: ignore[no-untyped-def]
         slabs = pointer(storage(), real)
         A_next, B_next = cuda.local.array(A_EACH, real), cuda.local.array(B_EACH, real)
-        a, b = cuda.local.array(TM, real), cuda.local.array(TN, real)
         t = cuda.threadIdx.x
         down, across = t // ACROSS * V, t % ACROSS * V
         for n in range(COUNT):
             c[n] = zero
         k0 = first
-        load_A(A_next, A, a_row if A_ALONG_K else a_k, rows, last, i0, k0)
-        load_B(B_next, B, b_column if B_ALONG_K else b_k, columns, last, j0, k0)
+        a_stride, b_stride = a_row if A_ALONG_K else a_k, b_column if B_ALONG_K else b_k
+        a_at, b_at = begin_A(a_stride, first, i0), begin_B(b_stride, first, j0)
+        load_A(A_next, A, a_at, a_stride, rows, last, i0, k0)
+        load_B(B_next, B, b_at, b_stride, columns, last, j0, k0)
         while k0 < last:
             for n in range(A_EACH):
                 k, i = place_A(n)
@@ -76,27 +92,22 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
             cuda.syncthreads()
             k0 += K
             if k0 < last:
-                load_A(A_next, A, a_row if A_ALONG_K else a_k, rows, last, i0, k0)
-                load_B(B_next, B, b_column if B_ALONG_K else b_k, columns, last, j0, k0)
-            for k in range(K):
-                for m in range(0, TM, V):
-                    numbers = vector(slabs, k * A_PITCH + m // V * FAR_DOWN + down)
-                    for v in range(V):
-                        a[m + v] = numbers[v]
-                for m in range(0, TN, V):
-                    numbers = vector(slabs, A_SIZE + k * B_PITCH + m // V * FAR_ACROSS + across)
-                    for v in range(V):
-                        b[m + v] = numbers[v]
-                for m in range(TM):
-                    for n in range(TN):
-                        c[m * TN + n] += a[m] * b[n]
+                a_at += K if A_ALONG_K else K * a_stride
+                b_at += K if B_ALONG_K else K * b_stride
+                load_A(A_next, A, a_at, a_stride, rows, last, i0, k0)
+                load_B(B_next, B, b_at, b_stride, columns, last, j0, k0)
+            k = 0
+            while k < K:  # a range would count in 64 bits and select; NVVM unrolls neither, hence two steps
+                multiply(slabs, k, down, across, c)
+                multiply(slabs, k + 1, down, across, c)
+                k += 2
             cuda.syncthreads()  # the slabs are overwritten next
 
     return SimpleNamespace(sums=sums, row_of=row_of, column_of=column_of, count=COUNT)
 
 
 def _loads(real: Any, tile: Tile, extent: int, each: int, along_k: bool) -> Any:
-    """place(n) -> (k, i) of this thread's n-th number of a slab, and load(next, M, stride, ...), which brings them all."""
+    """place(n) -> (k, i) of this thread's n-th number of a slab; begin(stride, first, i0) -> where its first one lies in M; load(...) brings all from there."""
     K, THREADS = tile.depth, tile.threads
     zero = real(0)
 
@@ -109,11 +120,16 @@ def _loads(real: Any, tile: Tile, extent: int, each: int, along_k: bool) -> Any:
         return (near, far) if along_k else (far, near)
 
     @cuda.jit(device=True)
-    def load(to, M, stride, beyond, last, i0, k0):  # type: ignore[no-untyped-def]
+    def begin(stride, first, i0):  # type: ignore[no-untyped-def]
+        near, far = cuda.threadIdx.x % LINE, cuda.threadIdx.x // LINE
+        return (i0 + far) * stride + first + near if along_k else (first + far) * stride + i0 + near
+
+    @inlined
+    def load(to, M, at, stride, beyond, last, i0, k0):  # type: ignore[no-untyped-def]
         for n in range(each):
             k, i = place(n)
             to[n] = zero
             if i0 + i < beyond and k0 + k < last:
-                to[n] = M[(i0 + i) * stride + k0 + k] if along_k else M[(k0 + k) * stride + i0 + i]
+                to[n] = M[at + n * STEP * stride]
 
-    return place, load
+    return place, begin, load

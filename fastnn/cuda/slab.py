@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.cuda.mma import address_at, here, pack, read_real, read_reals, write_word, write_words
-from fastnn.cuda.toolkit import SIMULATED, cuda
+from fastnn.cuda.toolkit import cuda, inlined
 
-__all__ = ["DEPTH", "WORDS", "inlined", "place", "slab"]
+__all__ = ["DEPTH", "WORDS", "place", "slab"]
 
 DEPTH = {"tf32": 16, "bf16": 32}
 """How many k a slab holds."""
@@ -40,9 +40,6 @@ WORDS = 16
 
 QUADS_APART, REALS_APART, REALS_ACROSS = 0, 1, 2
 """How a slab is read: quads along k (128 bits), single numbers along k, single numbers along the rows."""
-
-inlined = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True)
-"""Registers cannot be indexed: what takes a thread's arrays must become part of its caller."""
 
 ZERO = np.float32(0)
 ZEROS = (ZERO, ZERO, ZERO, ZERO)

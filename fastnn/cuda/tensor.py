@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.cuda.mma import multiply, read_words
-from fastnn.cuda.slab import BYTES, DEPTH, WORDS, inlined, place, slab
+from fastnn.cuda.slab import BYTES, DEPTH, WORDS, place, slab
 from fastnn.cuda.storage import STORAGE_BYTES, storage
-from fastnn.cuda.toolkit import SIMULATED, cuda, pointer
+from fastnn.cuda.toolkit import SIMULATED, cuda, inlined, pointer
 
 __all__ = ["LARGE", "MEDIUM", "SMALL", "TENSOR_TILES", "TINY", "TensorTile", "tensor_product"]
 

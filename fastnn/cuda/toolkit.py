@@ -16,12 +16,16 @@ __all__ = [
     "address_of",
     "cuda",
     "grid_barrier",
+    "inlined",
     "njit",
     "pointer",
     "real_from_word",
     "vectors",
     "view",
 ]
+
+inlined: Any = cuda.jit(device=True) if SIMULATED else cuda.jit(device=True, forceinline=True)
+"""Of functions that take a thread's arrays: registers cannot be indexed, so they must become part of their caller."""
 
 _words: Any = importlib.import_module(f"fastnn.cuda.{'simulated' if SIMULATED else 'memory'}")
 njit: Any = _words.njit
