@@ -100,8 +100,9 @@ def in_use():
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_c_library_hands_out_nothing_in_steps(optimizer):
     machine = trainer(chain("gelu", width=40), optimizer).machine
-    steps(machine, 80)
-    gc.collect()
+    for _ in range(5):  # Python too keeps something of the first calls, once
+        steps(machine, 80)
+        gc.collect()
     before = in_use()
     steps(machine, 40_000)
     assert in_use() - before < 1000
