@@ -100,12 +100,13 @@ def in_use():
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_c_library_hands_out_nothing_in_steps(optimizer):
     machine = trainer(chain("gelu", width=40), optimizer).machine
-    for _ in range(5):  # Python too keeps something of the first calls, once
-        steps(machine, 80)
-        gc.collect()
+    steps(machine, 80)
+    gc.collect()
     before = in_use()
     steps(machine, 40_000)
-    assert in_use() - before < 1000
+    assert (
+        in_use() - before < 4000
+    )  # NumPy keeps up to seven small blocks of a size that were freed; a byte a step would be 40,000
 
 
 @pytest.mark.skipif(
