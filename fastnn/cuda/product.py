@@ -69,7 +69,7 @@ def tile_product(real: Any, tile: Tile, A_ALONG_K: bool, B_ALONG_K: bool) -> Any
             for n in range(TN):
                 c[m * TN + n] += a[m] * b[n]
 
-    @cuda.jit(device=True)
+    @inlined
     def sums(A, a_row, a_k, B, b_column, b_k, rows, columns, first, last, i0, j0, c):  # type: ignore[no-untyped-def]
         slabs = pointer(storage(), real)
         A_next, B_next = cuda.local.array(A_EACH, real), cuda.local.array(B_EACH, real)
