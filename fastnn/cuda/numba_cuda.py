@@ -14,7 +14,7 @@ from typing import Any
 
 from numba.core import config
 
-__all__ = ["SIMULATED", "Compiled", "compiled", "cuda", "intrinsic"]
+__all__ = ["SIMULATED", "Compiled", "capabilities", "compiled", "cuda", "intrinsic"]
 
 SIMULATED: bool = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 """Whether NUMBA_ENABLE_CUDASIM=1 was set when Python started: numba.cuda is its simulator then."""
@@ -35,6 +35,12 @@ class Compiled:
     ptx: str
     entry: str
     cooperative: bool
+
+
+def capabilities() -> tuple[tuple[int, int], ...]:
+    """The compute capabilities that the installed compiler makes code for."""
+    nvrtc: Any = importlib.import_module("numba.cuda.cudadrv.nvrtc")
+    return tuple(nvrtc.get_supported_ccs())
 
 
 def compiled(function: Any, arguments: int, cc: tuple[int, int], **options: Any) -> Compiled:
