@@ -102,11 +102,11 @@ def cuda_kernels(dtype: str) -> list[tuple[str, str]]:
     from fastnn.cuda.lower import stages_of
     from fastnn.cuda.tape import ADVANCE
     from fastnn.cuda.tile import LARGE, REAL, THREADS, Geometry
-    from fastnn.cuda.unit import StageText, launch_text
+    from fastnn.cuda.unit import check_text, launch_text
 
     tiles = [tile for tile in REAL.tiles if dtype == "float32" or tile is not LARGE]
     whole_and_split = [Geometry(THREADS, (tile,), enough, 1) for tile in tiles for enough in (1, 2)]
-    finite = StageText("forms.check(real)", None, result=2, result_type="np.int64")  # CudaMachine.finite
+    finite = check_text()  # CudaMachine.finite
     kernels = [(ADVANCE, "advance"), (launch_text(finite, dtype), "check")]
     for plan in _plans(dtype, ROWS, team=False):
         for geometry in whole_and_split:

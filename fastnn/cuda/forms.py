@@ -98,14 +98,24 @@ def sum_of_parts(real: Any, operands: Any, after: Any) -> Any:
         start, parts = pointer(w[0], real), pointer(w[5], real)
         start_row, columns, n, splits = w[1], w[2], w[3], w[4]
         o = operands(w, C, step, row, seed, eta)
-        for i in range(cuda.grid(1), n, cuda.gridsize(1)):
+        threads = cuda.gridsize(1)
+        i = cuda.grid(1)
+        r, j = i // columns, i % columns  # row and column move on with i: dividing 64 bits for each is a call
+        rows_on, columns_on = threads // columns, threads % columns
+        while i < n:
             total = parts[i]
             for part in range(1, splits):
                 total += parts[part * n + i]
             if w[0] != 0:
-                total += start[i // columns * start_row + i % columns]
+                total += start[r * start_row + j]
             C[i] = total
             after(i, o)
+            i += threads
+            r += rows_on
+            j += columns_on
+            if j >= columns:
+                r += 1
+                j -= columns
 
     return run
 
@@ -188,7 +198,17 @@ def gather_rows(real: Any) -> Any:
     @cuda.jit(device=True)
     def run(w, C, step, row, seed, eta):  # type: ignore[no-untyped-def]
         X, width, order = pointer(w[0], real), w[1], pointer(w[2], np.int64)
-        for i in range(cuda.grid(1), w[3] * width, cuda.gridsize(1)):
-            C[i] = X[order[row + i // width] * width + i % width]
+        threads = cuda.gridsize(1)
+        i = cuda.grid(1)
+        s, k = i // width, i % width
+        rows_on, columns_on = threads // width, threads % width
+        while i < w[3] * width:
+            C[i] = X[order[row + s] * width + k]
+            i += threads
+            s += rows_on
+            k += columns_on
+            if k >= width:
+                s += 1
+                k -= width
 
     return run

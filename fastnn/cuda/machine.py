@@ -33,7 +33,7 @@ from fastnn.cuda.tape import (
     TOTAL,
     tape_text,
 )
-from fastnn.cuda.unit import StageText, launch_text
+from fastnn.cuda.unit import StageText, check_text, launch_text
 from fastnn.plan import Plan
 
 __all__ = ["CudaMachine"]
@@ -79,9 +79,7 @@ class CudaMachine(Bound):
         words = np.array(
             [self._bases["theta"], self.plan.graph.n_parameters, self._on_device.address + 8 * BAD], np.int64
         )
-        text = launch_text(
-            StageText("forms.check(real)", None, result=2, result_type="np.int64"), self.plan.dtype
-        )
+        text = launch_text(check_text(), self.plan.dtype)
         self._to_frame(0)
         memory = self._upload("words of a check", words)
         blocks = max(1, min(-(-int(words[1]) // self._geometry.threads), 8 * self.device.multiprocessors))

@@ -21,7 +21,7 @@ from textwrap import indent
 from fastnn.ops.kernel import Kernel
 from fastnn.ops.text import definitions, operand_lines
 
-__all__ = ["HEADER", "Part", "StageText", "kernel_text", "launch_text", "stage_lines"]
+__all__ = ["HEADER", "Part", "StageText", "check_text", "kernel_text", "launch_text", "stage_lines"]
 
 OPTIONS = "error_model='numpy'"
 """No fastmath: numba-cuda takes any set of flags for all of them, and computes exp and division approximately. It contracts by itself."""
@@ -156,6 +156,11 @@ def launch_text(stage: StageText, dtype: str) -> str:
         "    stage(pointer(_words, np.int64), _r[0], _r[1], _r[2], _r[3])",
     ]
     return "\n".join([HEADER.format(dtype=dtype), *stage_lines(stage, "stage"), *lines]) + "\n"
+
+
+def check_text() -> StageText:
+    """A stage that sets a flag where a number is not finite: its words are the numbers, how many, and the flag."""
+    return StageText("forms.check(real)", None, result=2, result_type="np.int64")
 
 
 def kernel_text(kernel: Kernel, dtype: str, accumulate: bool = True) -> str:
