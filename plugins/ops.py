@@ -5,4 +5,4 @@ from fastnn import hookimpl, ops
 
 @hookimpl
 def fastnn_ops():
-    return [ops.Affine(), ops.Add(), ops.Concatenate(), ops.Flatten(), ops.Dropout()]
+    return [ops.Affine(), ops.Convolve(), ops.Add(), ops.Concatenate(), ops.Flatten(), ops.Dropout()]

@@ -15,8 +15,32 @@ LAYERS = {
     "concatenate": [{"input_shapes": ((4,), (3,))}, {"input_shapes": ((1, 3), (2, 3), (3, 3))}],
     "flatten": [{"input_shapes": ((2, 3),)}, {}],
     "dropout": [{"rate": 0.3}, {"rate": 0.0}],
+    "conv": [
+        {"n_out": 4, "input_shapes": ((2, 6, 5),)},
+        {"n_out": 3, "stride": 2, "padding": 1, "activation": "tanh", "input_shapes": ((3, 7, 7),)},
+        {
+            "n_out": 4,
+            "kernel": (2, 3),
+            "groups": 2,
+            "padding": "same",
+            "bias": False,
+            "input_shapes": ((2, 4, 5),),
+        },
+        {
+            "n_out": 2,
+            "stride": (2, 1),
+            "dilation": (1, 2),
+            "padding": ((1, 2), (0, 3)),
+            "input_shapes": ((2, 5, 6),),
+        },
+    ],
 }
 """What a layer is checked with; a layer that is not named here is checked with its defaults on one row."""
+
+
+def convolution(stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1):
+    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+
 
 OPS = {
     "affine": [
@@ -28,6 +52,19 @@ OPS = {
     "concatenate": [{"input_shapes": ((4,), (3,))}, {"input_shapes": ((4, 2), (3, 2), (1, 2))}],
     "flatten": [{"input_shapes": ((2, 3),)}],
     "dropout": [{"rate": 0.3, "layer": 1}],
+    "convolve": [
+        {
+            "input_shapes": ((2, 5, 6),),
+            "parameter_shapes": ((3, 2, 3, 3), (3,)),
+            **convolution(padding=((1, 1), (1, 1))),
+        },
+        {"input_shapes": ((4, 5, 4),), "parameter_shapes": ((6, 2, 2, 3),), **convolution((2, 1), groups=2)},
+        {
+            "input_shapes": ((1, 7, 9),),
+            "parameter_shapes": ((2, 1, 3, 2), (2,)),
+            **convolution((3, 2), ((2, 0), (1, 2)), (2, 3)),
+        },
+    ],
 }
 
 SMOOTH = ("identity", "logistic", "tanh", "softplus", "gelu", "swish", "softmax")

@@ -2,6 +2,7 @@
 
 from fastnn.ops.activate import Activate
 from fastnn.ops.affine import Affine
+from fastnn.ops.convolve import Convolve
 from fastnn.ops.dropout import Dropout
 from fastnn.ops.join import Add, Concatenate
 from fastnn.ops.kernel import Kernel
@@ -15,6 +16,7 @@ __all__ = [
     "Add",
     "Affine",
     "Concatenate",
+    "Convolve",
     "Dropout",
     "Flatten",
     "Kernel",
