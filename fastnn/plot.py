@@ -20,10 +20,26 @@ from fastnn.errors import DataError, SettingError, need_extra
 Array = NDArray[Any]
 
 TRAINING, HELD_OUT, INK, FAINT = "#8c9bb0", "#d1495b", "#2e3440", "#d8dee6"
+COLOURS = ("#1b6ca8", "#d1495b", "#e8a33d", "#3a9e8f", "#7d5ba6", "#6b7686")  # of several curves
 LABEL = 0.15  # height of a curve's name, of the panel's
 SHOWN = 12  # misread images, at most
 
-__all__ = ["Mistakes", "Predictions", "check_ending", "confusion", "learning_curve", "report"]
+__all__ = [
+    "COLOURS",
+    "FAINT",
+    "HELD_OUT",
+    "INK",
+    "TRAINING",
+    "Mistakes",
+    "Predictions",
+    "check_ending",
+    "confusion",
+    "dress",
+    "learning_curve",
+    "new_figure",
+    "report",
+    "save_figure",
+]
 
 
 @dataclass(frozen=True)
@@ -48,12 +64,12 @@ def learning_curve(history: Any, path: Any = None) -> Any:
     """Loss and, where there is one, accuracy by epoch: training and held-out."""
     _check(history)
     panels = 1 + _has_accuracy(history)
-    figure = _figure(4.6 * panels, 3.6)
+    figure = new_figure(4.6 * panels, 3.6)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     _draw_loss(axes[0], history)
     if panels == 2:
         _draw_accuracy(axes[1], history)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def report(
@@ -68,7 +84,7 @@ def report(
     accuracy = _has_accuracy(history)
     side = mistakes is not None and len(mistakes.images) > 0
     widths = [4.6] + [4.6] * accuracy + [3.6] * (predictions is not None) + [3.0] * side
-    figure = _figure(sum(widths), 3.9)
+    figure = new_figure(sum(widths), 3.9)
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
     _draw_loss(figure.add_subplot(grid[0]), history)
     if accuracy:
@@ -79,7 +95,7 @@ def report(
         _draw_mistakes(figure.add_subplot(grid[-1]), mistakes)
     if title:
         figure.suptitle(title, x=0.012, ha="left", fontsize=12.5, color=INK, fontweight="bold")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def confusion(table: ArrayLike, classes: Sequence[str], path: Any = None) -> Any:
@@ -89,7 +105,7 @@ def confusion(table: ArrayLike, classes: Sequence[str], path: Any = None) -> Any
     if counts.shape != (n, n):
         raise DataError("the confusion table does not fit", got=f"{counts.shape}", expected=f"({n}, {n})")
     size = min(2.0 + 0.5 * n, 14)
-    figure = _figure(size, size - 0.3)
+    figure = new_figure(size, size - 0.3)
     axes = figure.subplots()
     rows = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(rows, 1)
@@ -106,7 +122,7 @@ def confusion(table: ArrayLike, classes: Sequence[str], path: Any = None) -> Any
     axes.tick_params(length=0, colors=INK, labelsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_loss(axes: Any, history: Any) -> None:
@@ -147,7 +163,7 @@ def _draw_curves(axes: Any, history: Any, curves: Any, title: str, words: Any) -
         axes.plot(
             epochs, values, color=colour, linewidth=1.9, marker=marker, markersize=4, solid_capstyle="round"
         )
-    _dress(axes)
+    dress(axes)
     axes.set_title(title, loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel("epoch", fontsize=9.5, color=INK)
     if len(epochs) <= 7:
@@ -197,7 +213,7 @@ def _draw_predictions(axes: Any, predictions: Predictions) -> None:
     axes.scatter(true, said, s=14, color=HELD_OUT, alpha=0.65, linewidths=0, zorder=2)
     axes.set(xlim=ends, ylim=ends)
     axes.set_aspect("equal", adjustable="box")
-    _dress(axes)
+    dress(axes)
     axes.set_title("held out: predicted against true", loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel("true", fontsize=9.5, color=INK)
     axes.set_ylabel("predicted", fontsize=9.5, color=INK)
@@ -225,7 +241,8 @@ def _check(history: Any) -> None:
         raise DataError("the history has no epochs to draw")
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty matplotlib Figure of so many inches, which pyplot does not know and notebooks show."""
     need_extra("matplotlib", "plot")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -242,7 +259,8 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _dress(axes: Any) -> None:
+def dress(axes: Any) -> None:
+    """The house style: faint axes below and to the left, faint lines across, no ticks."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -254,10 +272,11 @@ def _dress(axes: Any) -> None:
 
 def check_ending(path: Any) -> None:
     """Refuse a path that no picture can be written to; MissingExtraError without matplotlib."""
-    _check_ending(_figure(1, 1), path)
+    _check_ending(new_figure(1, 1), path)
 
 
-def _save(figure: Any, path: Any) -> Any:
+def save_figure(figure: Any, path: Any) -> Any:
+    """Write the figure to `path`, unless that is None; the figure."""
     if path is not None:
         _check_ending(figure, path)
         figure.savefig(path, dpi=160)
