@@ -139,7 +139,7 @@ def draw(rows: list[dict[str, Any]], points: int, out: str) -> Any:
     figure, (left, right) = show.panels(2, 4.3, 4.0)
     X, y = separable(points, 2, 0.1, 0)
     net, mistakes, epochs = learn(X, y)
-    show.regions(left, lambda grid: net(grid)[:, 0], X, y, margin=0.1)
+    show.regions(left, net, X, y, margin=0.1)
     show.caption(left, f"learned after {mistakes} mistakes in {epochs} epochs", "$x_1$", "$x_2$")
     bounds = np.array([row["bound"] for row in rows])
     ends = np.array([bounds.min() / 2, bounds.max() * 2])

@@ -142,7 +142,7 @@ def label(axes: Any, x: float, y: float, text: str, colour: str = INK, **options
 def regions(
     axes: Any, function: Callable[[Array], Array], X: Array, y: Array, margin: float = 0.25, size: float = 26
 ) -> None:
-    """Where `function`, (rows, 2) -> one number a row, is above and below 0, with the points of both classes."""
+    """Where `function`, (rows, 2) -> (rows,) or (rows, 1), is above and below 0, with the points of both classes."""
     low, high = X.min(axis=0), X.max(axis=0)
     pad = margin * (high - low).max()
     u, v = (np.linspace(low[i] - pad, high[i] + pad, 201) for i in range(2))
