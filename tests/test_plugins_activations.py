@@ -13,6 +13,8 @@ SETTINGS = {
     "leaky_relu": [{}, {"alpha": 0.2}, {"alpha": -0.5}],
     "elu": [{}, {"alpha": 0.3}],
     "swish": [{}, {"beta": 2.5}, {"beta": -1.0}],
+    "selu": [{}, {"alpha": 0.5, "gamma": 2.0}],
+    "clip": [{}, {"low": -8.0, "high": 5.0}],
 }
 ACTIVATIONS = [
     registry.get("activation", name, **settings)
@@ -32,6 +34,9 @@ ORACLES = {
     "softplus": lambda z: np.logaddexp(0.0, z),
     "gelu": lambda z: z * special.ndtr(z),
     "swish": lambda z, beta: z * special.expit(beta * z),
+    "selu": lambda z, alpha, gamma: gamma * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0))),
+    "clip": lambda z, low, high: np.clip(z, low, high),
+    "gelu_tanh": lambda z: z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
 }
 POINTS = [-30.0, -6.1, -2.3, -1.0, -0.37, -1e-3, 1e-3, 0.2, 0.9, 1.0, 3.7, 8.2, 30.0]
 
@@ -53,7 +58,7 @@ each_row = pytest.mark.parametrize("activation", ROWS, ids=repr)
 
 def test_every_activation_of_the_library_is_here():
     assert {f.name for f in SCALAR} == set(ORACLES)
-    assert [f.name for f in ROWS] == ["softmax"]
+    assert [f.name for f in ROWS] == ["log_softmax", "softmax"]
 
 
 @each

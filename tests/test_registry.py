@@ -57,7 +57,7 @@ def session():
 
 
 BUILT_IN = {
-    "activation": "identity step logistic tanh relu leaky_relu elu softplus gelu swish softmax",
+    "activation": "identity step logistic tanh relu leaky_relu elu selu softplus gelu gelu_tanh swish clip softmax log_softmax",
     "layer": "dense activation add concatenate flatten dropout",
     "loss": "squared_error absolute_error huber cross_entropy binary_cross_entropy hinge perceptron",
     "optimizer": "gd sgd adagrad rmsprop adam adamw newton",
