@@ -56,7 +56,7 @@ class Structure:
         self.classes: Array | None = None
         self.features: list[str] | None = None
         self.history: History = History()
-        self._theta = np.zeros(0, self.dtype)
+        self._theta = self._room = np.zeros(0, self.dtype)
         self.training = False
         self._passes: Passes | None = None
         self.layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
@@ -107,7 +107,7 @@ class Structure:
     def apply(self, name: str, layer: Any, *nodes: Node) -> Node:
         """The node that `layer` (an object, a name or a config) makes of `nodes`; its parameters are called `name/...`.
 
-        `theta` grows into a new array: views of it that were taken before no longer belong to the network.
+        `theta` grows, into a new array where there is no room: views of it that were taken before may no longer belong to the network.
         """
         if self.training:
             raise FastnnError("the network is being trained", hint="build before fit, or after it")
@@ -142,10 +142,13 @@ class Structure:
         raise FastnnError(f"{node!r} is no node of this network", expected="net.input or what net.apply gave")
 
     def _draw_new_parameters(self) -> None:
-        theta = aligned_zeros(self.graph.n_parameters, self.dtype)
-        theta[: self._theta.size] = self._theta
+        known, n = self._theta.size, self.graph.n_parameters
+        if n > self._room.size:  # twice as much as there was: each number is copied twice at most, not once a layer
+            self._room = aligned_zeros(max(n, 2 * known), self.dtype)
+            self._room[:known] = self._theta
+        theta = self._room[:n]
         for name, parameter in self.graph.parameters.items():
-            if parameter.offset >= self._theta.size:
+            if parameter.offset >= known:
                 Views(self.graph.parameters, theta)[name][...] = first_values(parameter, self.seed)
         self._theta, self._passes, self._prepared = theta, None, Prepared()
 
