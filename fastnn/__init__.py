@@ -9,7 +9,7 @@
 from importlib.metadata import version as _version
 from typing import Any
 
-from fastnn import datasets, ops
+from fastnn import datasets, ops, zoo
 from fastnn.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, LambdaCallback
 from fastnn.contracts import Activation, Initializer, Layer, Loss, RowActivation, Rule, Schedule, Solver
 from fastnn.errors import (
@@ -81,6 +81,7 @@ __all__ = [
     "register",
     "registry",
     "schedules",
+    "zoo",
 ]
 
 
