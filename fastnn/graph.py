@@ -18,7 +18,10 @@ __all__ = ["Graph", "Node", "Parameter"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A named view of theta: theta[offset : offset + size] in C order; initial values come from `initializer`."""
+    """A named view of theta: theta[offset : offset + size] in C order; initial values come from `initializer`.
+
+    A running statistic is a view of the flat vector of statistics in the same way, which no optimizer touches; `initializer` is its first value.
+    """
 
     name: str
     shape: Shape
@@ -41,6 +44,7 @@ class Node:
     parameters: tuple[Parameter, ...]
     attributes: Mapping[str, Any]
     shape: Shape
+    statistics: tuple[Parameter, ...] = ()
 
     @property
     def size(self) -> int:
@@ -53,12 +57,15 @@ class Node:
 
 @dataclass
 class Graph:
-    """Nodes and parameters; `output` is what the loss reads."""
+    """Nodes, parameters and running statistics; `output` is what the loss reads, and in training, with these weights, the `auxiliary` nodes."""
 
     nodes: list[Node] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     output: Node | None = None
     n_parameters: int = 0
+    statistics: dict[str, Parameter] = field(default_factory=dict)
+    n_statistics: int = 0
+    auxiliary: tuple[tuple[Node, float], ...] = ()
 
     @property
     def input(self) -> Node:
@@ -66,7 +73,15 @@ class Graph:
 
     def copy(self) -> Graph:
         """The graph as it is now: what is built later does not change it."""
-        return Graph(list(self.nodes), dict(self.parameters), self.output, self.n_parameters)
+        return Graph(
+            list(self.nodes),
+            dict(self.parameters),
+            self.output,
+            self.n_parameters,
+            dict(self.statistics),
+            self.n_statistics,
+            self.auxiliary,
+        )
 
     def add_input(self, shape: Shape) -> Node:
         node = Node(0, "input", None, (), (), {}, shape)
@@ -81,6 +96,15 @@ class Graph:
         self.n_parameters += parameter.size
         return parameter
 
+    def add_statistic(self, name: str, shape: Sequence[int], initializer: Any = None) -> Parameter:
+        """A place in the vector of running statistics."""
+        if name in self.statistics or name in self.parameters:
+            raise FastnnError(f"two statistics are called {name!r}", hint="give the layers different names")
+        statistic = Parameter(name, tuple(int(n) for n in shape), self.n_statistics, initializer)
+        self.statistics[name] = statistic
+        self.n_statistics += statistic.size
+        return statistic
+
     def apply(
         self,
         name: str,
@@ -88,6 +112,7 @@ class Graph:
         inputs: Sequence[Node],
         parameters: Sequence[Parameter] = (),
         attributes: Mapping[str, Any] | None = None,
+        statistics: Sequence[Parameter] = (),
     ) -> Node:
         """A new node; a ShapeError says which one does not fit."""
         for node in inputs:
@@ -103,14 +128,23 @@ class Graph:
             error.args = (f"layer {name!r}: {error.what}",)
             error.what = error.args[0]
             raise
-        node = Node(len(self.nodes), name, op, tuple(inputs), tuple(parameters), attributes, tuple(shape))
+        node = Node(
+            len(self.nodes),
+            name,
+            op,
+            tuple(inputs),
+            tuple(parameters),
+            attributes,
+            tuple(shape),
+            tuple(statistics),
+        )
         self.nodes.append(node)
         return node
 
-    def needed(self) -> list[Node]:
-        """The nodes that the output depends on, in order."""
+    def needed(self, auxiliary: bool = False) -> list[Node]:
+        """The nodes that the output depends on, and those of auxiliary losses where these count, in order."""
         assert self.output is not None
-        wanted, stack = set(), [self.output]
+        wanted, stack = set(), [self.output, *([node for node, _ in self.auxiliary] if auxiliary else [])]
         while stack:
             node = stack.pop()
             if node.index not in wanted:

@@ -34,11 +34,22 @@ class Scope:
             f"{self.name}/{name}", shape, registry.get("initializer", initializer)
         )
 
-    def op(self, op: str | Op, *nodes: Node, parameters: Sequence[Parameter] = (), **attributes: Any) -> Node:
-        """An op, by its registered name or as an object, applied to nodes and parameters."""
+    def statistic(self, name: str, shape: Sequence[int], value: float = 0.0) -> Parameter:
+        """A running statistic `<layer>/<name>` that begins with `value`: fit moves it, no optimizer touches it."""
+        return self._network.graph.add_statistic(f"{self.name}/{name}", shape, float(value))
+
+    def op(
+        self,
+        op: str | Op,
+        *nodes: Node,
+        parameters: Sequence[Parameter] = (),
+        statistics: Sequence[Parameter] = (),
+        **attributes: Any,
+    ) -> Node:
+        """An op, by its registered name or as an object, applied to nodes, parameters and running statistics."""
         found: Op = registry.get("op", op)
         name = self.name if self._nodes == 0 else f"{self.name}/{found.name}"
-        return self._add(name, found, nodes, parameters, attributes)
+        return self._add(name, found, nodes, parameters, attributes, statistics)
 
     def activate(self, activation: Any, node: Node) -> Node:
         """The activation (name or object) of a node; the identity adds nothing."""
@@ -63,6 +74,7 @@ class Scope:
         nodes: Sequence[Node],
         parameters: Sequence[Parameter],
         attributes: dict[str, Any],
+        statistics: Sequence[Parameter] = (),
     ) -> Node:
         self._nodes += 1
-        return self._network.graph.apply(name, op, nodes, parameters, attributes)
+        return self._network.graph.apply(name, op, nodes, parameters, attributes, statistics)

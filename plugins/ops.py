@@ -5,4 +5,13 @@ from fastnn import hookimpl, ops
 
 @hookimpl
 def fastnn_ops():
-    return [ops.Affine(), ops.Convolve(), ops.Add(), ops.Concatenate(), ops.Flatten(), ops.Dropout()]
+    return [
+        ops.Affine(),
+        ops.Convolve(),
+        ops.Add(),
+        ops.Concatenate(),
+        ops.Flatten(),
+        ops.Dropout(),
+        ops.MaxPool(),
+        ops.AveragePool(),
+    ]

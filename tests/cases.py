@@ -34,12 +34,26 @@ LAYERS = {
             "input_shapes": ((2, 5, 6),),
         },
     ],
+    "max_pool": [
+        {"kernel": 2, "input_shapes": ((2, 5, 6),)},
+        {"kernel": 3, "stride": 2, "padding": 1, "ceil": True, "input_shapes": ((1, 7, 7),)},
+    ],
+    "average_pool": [
+        {"kernel": (2, 3), "input_shapes": ((2, 5, 6),)},
+        {"kernel": 3, "stride": 2, "padding": ((1, 0), (1, 1)), "ceil": True, "input_shapes": ((2, 6, 7),)},
+    ],
+    "global_average_pool": [{"input_shapes": ((3, 4, 5),)}],
+    "global_max_pool": [{"input_shapes": ((3, 4, 5),)}],
 }
 """What a layer is checked with; a layer that is not named here is checked with its defaults on one row."""
 
 
 def convolution(stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1):
     return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+
+
+def pooling(kernel, stride, padding=((0, 0), (0, 0)), ceil=False, **others):
+    return {"kernel": kernel, "stride": stride, "padding": padding, "ceil": ceil, **others}
 
 
 OPS = {
@@ -64,6 +78,19 @@ OPS = {
             "parameter_shapes": ((2, 1, 3, 2), (2,)),
             **convolution((3, 2), ((2, 0), (1, 2)), (2, 3)),
         },
+    ],
+    "max_pool": [
+        {"input_shapes": ((2, 5, 6),), **pooling((2, 2), (2, 2), dilation=(1, 1))},
+        {
+            "input_shapes": ((1, 6, 7),),
+            **pooling((3, 2), (1, 3), ((1, 0), (0, 1)), True, dilation=(2, 3)),
+        },
+        {"input_shapes": ((2, 5, 13),), **pooling((5, 13), (1, 1), dilation=(1, 1))},
+    ],
+    "average_pool": [
+        {"input_shapes": ((2, 7, 7),), **pooling((3, 3), (2, 2), ((1, 1), (1, 1)), True, counted=True)},
+        {"input_shapes": ((1, 6, 7),), **pooling((3, 2), (1, 3), ((1, 0), (0, 1)), True, counted=False)},
+        {"input_shapes": ((2, 5, 13),), **pooling((5, 13), (1, 1), counted=False)},
     ],
 }
 

@@ -43,6 +43,7 @@ RUN_VALUES = {
     "row": "pointer(_run, np.int64)[1]",
     "seed": "pointer(_run, np.int64)[2]",
     "eta": "real(real_from_bits(pointer(_run, np.int64)[3]))",
+    "scratch": "pointer(pointer(_run, np.int64)[4], real)",
 }
 """What a body may ask for by name."""
 
@@ -63,7 +64,7 @@ def _loop(kernel: Kernel, same: tuple[int, ...], lanes: bool) -> str:
     lines = [
         f"\n@cfunc('void(int64, int64, int64, int64)', _nrt=False, {OPTIONS})",
         "def kernel(_words, _run, _t, _team):",
-        *(["    use_widest_registers()"] if kernel.functions and kernel.wide else []),
+        *(["    use_widest_registers()"] if kernel.wide and (kernel.functions or kernel.counted) else []),
         "    _w = pointer(_words, np.int64)",
     ]
     lines += operand_lines(

@@ -78,7 +78,7 @@ def _follows(group: Sequence[Instruction], nxt: Instruction) -> bool:
     head = group[0]
     if head.kernel.by_row or head.kernel.name in _ALONE or not nxt.kernel.elementwise:
         return False
-    if _elements(nxt) != _elements(head) or nxt.kernel.by_row:
+    if _elements(nxt) != _elements(head) or nxt.kernel.by_row or head.kernel.counted is not None:
         return False
     before = [touch for i in group for touch in _touches(i)]
     return not any(conflict(a, b) for a in _touches(nxt) for b in before)

@@ -2,11 +2,13 @@
 
 from fastnn.ops.activate import Activate
 from fastnn.ops.affine import Affine
+from fastnn.ops.average_pool import AveragePool
 from fastnn.ops.convolve import Convolve
 from fastnn.ops.dropout import Dropout
 from fastnn.ops.join import Add, Concatenate
 from fastnn.ops.kernel import Kernel
 from fastnn.ops.loss import LossOp
+from fastnn.ops.max_pool import MaxPool
 from fastnn.ops.op import NodeBuffers, Op
 from fastnn.ops.reshape import Flatten
 from fastnn.ops.rowwise import RowActivate
@@ -15,12 +17,14 @@ __all__ = [
     "Activate",
     "Add",
     "Affine",
+    "AveragePool",
     "Concatenate",
     "Convolve",
     "Dropout",
     "Flatten",
     "Kernel",
     "LossOp",
+    "MaxPool",
     "NodeBuffers",
     "Op",
     "RowActivate",

@@ -21,8 +21,9 @@ The body is documentation, fallback and test oracle at once: every device makes 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 __all__ = ["RUN_NAMES", "Kernel"]
@@ -43,6 +44,9 @@ class Kernel:
     extra_results  how many arrays after the first are written too
     flops        floating-point operations from the shapes of all operands; without it, one for every element of the result
     by_row       i counts rows of the result (samples), not its elements
+    counted      i counts what the first so many axes of the result hold (2: a sample's channels); None: every element
+    vector       the same work on the same operands by a body that does many elements at once, for a CPU: it may ask for `scratch`, memory of
+                 its thread for 65,536 numbers. Tests hold it against this kernel's body
     by_column    a tuned kernel can deal out columns of the result, for operands (result, a, W, ...)
     elementwise  the body touches element i of every operand, and nothing else: a device may run it where element i has just been written
     wide         on the CPU, the widest registers pay off
@@ -57,6 +61,8 @@ class Kernel:
     functions: Mapping[str, tuple[Callable[..., Any], Mapping[str, float]]] = field(default_factory=dict)
     whole_functions: frozenset[str] = frozenset()
     by_row: bool = False
+    counted: int | None = None
+    vector: Kernel | None = None
     by_column: bool = False
     elementwise: bool = False
     wide: bool = True
@@ -67,6 +73,10 @@ class Kernel:
     def arguments(self) -> list[str]:
         """Argument names of the body after i."""
         return list(inspect.signature(self.body).parameters)[1:]
+
+    def inner(self, shape: Sequence[int]) -> int:
+        """How often the body runs for one unit of a result of this shape (a sample, or an entry of its first axis)."""
+        return 1 if self.by_row else prod(shape[1 : self.counted])
 
     @property
     def result(self) -> str:

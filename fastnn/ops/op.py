@@ -24,6 +24,13 @@ class Tape(Protocol):
     """What an op writes its instructions to."""
 
     training: bool
+    backward: bool
+    """Whether a backward pass follows: what it needs has to be kept."""
+    tracks: bool
+    """Whether the network is being trained, so that running statistics move."""
+
+    def room(self, name: str, shape: Shape, batched: bool = True) -> Buffer:
+        """Memory for numbers that an op keeps from one instruction to another; `batched`: a row for each sample."""
 
     def write(self, kernel: Kernel, out: Buffer, *operands: Buffer, **settings: float) -> None:
         """out = kernel(operands); the result is overwritten."""
@@ -36,10 +43,11 @@ class Tape(Protocol):
 class NodeBuffers:
     """Where the numbers of one node lie, for an op to name. Lists follow the node's inputs and parameters.
 
-    z, a, parameters              values
+    z, a, parameters, statistics  values
     delta, d_a, g                 dC/dz; where dC/da and the parameters' gradients are added (None: not wanted)
     dz, da, dparameters           tangents (None in `da`: that input does not move)
     ddelta, dd_a, dg              tangents of delta, of dC/da and of the gradients
+    kept                          what forward left for the others (tape.room)
     """
 
     name: str
@@ -56,6 +64,8 @@ class NodeBuffers:
     ddelta: Buffer = None
     dd_a: list[Buffer] = field(default_factory=list)
     dg: list[Buffer] = field(default_factory=list)
+    statistics: list[Buffer] = field(default_factory=list)
+    kept: dict[str, Buffer] = field(default_factory=dict)
 
 
 class Op:

@@ -1,6 +1,6 @@
 """A buffer: a named run of numbers that instructions read and write, somewhere in memory that the device provides.
 
-space      theta, g, v, hv (the flat vectors), arena (placed by the plan), private (every thread has its own), or the name of something bound at run time (X, y, out, ones, ...)
+space      theta, g, v, hv (the flat vectors of parameters), statistics, arena (placed by the plan), private (every thread has its own), or the name of something bound at run time (X, y, out, ones, ...)
 shape      with the batch in front where `batched`
 offset     in elements from the start of the space (arena: set by `place_buffers`)
 """
@@ -12,10 +12,11 @@ from math import prod
 
 import numpy as np
 
-__all__ = ["FLAT_VECTORS", "PRIVATE", "Buffer"]
+__all__ = ["FLAT_VECTORS", "PRIVATE", "STATISTICS", "Buffer"]
 
 FLAT_VECTORS = ("theta", "g", "v", "hv")
 PRIVATE = "private"
+STATISTICS = "statistics"
 
 
 class Buffer:
@@ -71,7 +72,9 @@ class Buffer:
 
     def same_place(self, other: Buffer) -> bool:
         return self.root is other.root or (
-            self.space == other.space and self.space in FLAT_VECTORS and self.offset == other.offset
+            self.space == other.space
+            and self.space in (*FLAT_VECTORS, STATISTICS)
+            and self.offset == other.offset
         )
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ from fastnn.ops.join import ACCUMULATE
 from fastnn.ops.kernel import Kernel
 from fastnn.ops.loss import LossOp
 from fastnn.ops.op import NodeBuffers
-from fastnn.plan.buffer import Buffer
+from fastnn.plan.buffer import STATISTICS, Buffer
 from fastnn.plan.instruction import Instruction, Plan
 from fastnn.plan.layout import mark_meetings, place_buffers
 from fastnn.plan.shares import make_private, mark_bands, mark_columns
@@ -48,13 +48,13 @@ def build_plan(
 ) -> Plan:
     """The plan of `graph` for `batch` rows.
 
-    `training`: dropout and its like are on. `gather`: rows of X and y come in the order of an epoch; else X and y are the batch.
-    `weighted`: samples have weights (of mean 1). `update`: the optimizer's kernel and settings, as the last instruction.
+    `training`: dropout and its like are on, and auxiliary losses count. `gather`: rows of X and y come in the order of an epoch; else X and y are the batch.
+    `weighted`: samples have weights (of mean 1). `update`: the optimizer's kernel and settings, as the last instruction; running statistics move too.
     `link`: what predict() shows of the output, written to `out` (infer only; without it, `out` is the raw output).
     `team`: for threads of a CPU, who deal out the work as shares.py says; else every parameter is updated right after its own gradient.
     """
     builder = _Builder(graph, batch, dtype, mode, loss, training, gather, weighted)
-    builder.link, builder.team = link, team
+    builder.link, builder.team, builder.tracks = link, team, update is not None
     return builder.build(update)
 
 
@@ -76,9 +76,12 @@ class _Builder:
         self.graph, self.batch, self.dtype, self.mode = graph, batch, dtype, mode
         self.loss, self.training, self.gather, self.weighted = loss, training, gather, weighted
         self.output: Node = graph.output
-        self.nodes = graph.needed()
+        self.backward = mode in ("gradient", "hvp")
+        self.auxiliary = graph.auxiliary if training and mode == "gradient" else ()
+        self.nodes = graph.needed(bool(self.auxiliary))
         self.instructions: list[Instruction] = []
         self.gradients: list[Instruction] = []
+        self.tracked: list[Instruction] = []
         self.externals: dict[str, Buffer] = {}
         self.views: dict[tuple[str, str], Buffer] = {}
         self.values: dict[int, Buffer] = {}
@@ -89,9 +92,11 @@ class _Builder:
         self.label = ""
         self.link: Kernel | None = None
         self.team = True
-        self.losses: Buffer
+        self.tracks = False
+        self.losses: list[Buffer] = []
         self.readers = {n.index: sum(m.inputs.count(n) for m in self.nodes) for n in self.nodes}
-        self.readers[self.output.index] += 1
+        for node in (self.output, *(node for node, _ in self.auxiliary)):
+            self.readers[node.index] += 1
         self.moving: set[int] = set()
         for node in self.nodes:
             if node.parameters or any(m.index in self.moving for m in node.inputs):
@@ -125,8 +130,9 @@ class _Builder:
         operands[0].written = True
         for extra in operands[1 : 1 + kernel.extra_results]:
             extra.written = True
-        late = operands[0].space in ("g", "hv")
-        (self.gradients if late else self.instructions).append(instruction)
+        # gradients come last; statistics after what checks that the loss is finite
+        where = {"g": self.gradients, "hv": self.gradients, STATISTICS: self.tracked}
+        where.get(operands[0].space, self.instructions).append(instruction)
 
     # ---- the walk
     def build(self, update: tuple[Kernel, dict[str, float]] | None) -> Plan:
@@ -173,7 +179,9 @@ class _Builder:
             a = [self.values[m.index] for m in node.inputs]
             parameters = [self._flat(p, "theta") for p in node.parameters]
             self.values[node.index] = z = self._value(node, a)
-            self.bound[node.index] = n = NodeBuffers(node.name, z, a, parameters, dict(node.attributes))
+            n = NodeBuffers(node.name, z, a, parameters, dict(node.attributes))
+            n.statistics = [self._flat(s, STATISTICS) for s in node.statistics]
+            self.bound[node.index] = n
             node.op.forward(self, n)
             _check_written(node, "forward", "n.z", [] if node.op.is_view else [n.z])
         result = self.values[self.output.index]
@@ -228,11 +236,16 @@ class _Builder:
         self.label = f"loss {loss.loss.name}"
         z = self.values[self.output.index]
         y, weights = self._targets(loss.kind, z.shape)
-        losses = self._arena("losses", (self.batch,))
-        delta = self._arena("delta", z.shape)
         scale = 1.0 / self.batch
-        self.write(loss.value, delta, losses, z, y, weights, scale=scale)
-        self.deltas[self.output.index] = delta
+        for node, share in ((self.output, 1.0), *self.auxiliary):
+            losses = self._arena("losses", (self.batch,))
+            delta = self._arena("delta", z.shape)
+            self.write(loss.value, delta, losses, self.values[node.index], y, weights, scale=share * scale)
+            self.losses.append(losses)
+            if node.index in self.deltas:  # two losses of one node
+                self.add(ACCUMULATE, self.deltas[node.index], delta)
+            else:
+                self.deltas[node.index] = delta
         if self.mode == "hvp":
             dz = self.tangents.get(self.output.index)
             if dz is None:
@@ -243,8 +256,8 @@ class _Builder:
             self.write(loss.curvature, ddelta, z, y, dz, weights, scale=scale)
             self.ddeltas[self.output.index] = ddelta
         total = self._external("total", (1,), "float64")
-        self.gradients.append(Instruction(data.COLLECT, [total, losses], {}, True, self.label))
-        self.losses = losses
+        for losses in self.losses:
+            self.gradients.append(Instruction(data.COLLECT, [total, losses], {}, True, self.label))
 
     def _targets(self, kind: str, output_shape: tuple[int, ...]) -> tuple[Buffer, Buffer]:
         """Targets and weights of the batch, gathered where rows come in the order of an epoch."""
@@ -294,10 +307,12 @@ class _Builder:
         states = list(kernel.arrays)[2:]
         for name in states:
             self._external(name, (n,))
-        check = Instruction(
-            data.CHECK, [self._external("bad", (1,), "int64"), self.losses], {}, False, "loss", each=True
-        )
-        self.instructions.append(check)
+        for losses in self.losses:
+            bad = self._external("bad", (1,), "int64")
+            self.instructions.append(Instruction(data.CHECK, [bad, losses], {}, False, "loss", each=True))
+        for instruction in self.tracked:
+            instruction.checks = True
+        self.instructions += self.tracked
 
         def update(shape: tuple[int, ...], offset: int, name: str) -> None:
             operands = [
@@ -347,6 +362,12 @@ class _Builder:
         return slots
 
     # ---- buffers
+    def room(self, name: str, shape: tuple[int, ...], batched: bool = True) -> Buffer:
+        """Memory that an op keeps numbers in."""
+        return self._arena(
+            f"{self.label} {name}", (self.batch, *shape) if batched else shape, batched=batched
+        )
+
     def _arena(
         self, name: str, shape: tuple[int, ...], dtype: str | None = None, batched: bool = True
     ) -> Buffer:
@@ -359,7 +380,9 @@ class _Builder:
         return self.externals[name]
 
     def _flat(self, parameter: Parameter, space: str) -> Buffer:
-        """The parameter's view of a flat vector; one object for each, so that all see whether it was written."""
+        """The parameter's (or statistic's) view of a flat vector; one object for each, so that all see whether it was written."""
+        if space == STATISTICS:
+            self._external(space, (self.graph.n_statistics,))
         key = (space, parameter.name)
         if key not in self.views:
             self.views[key] = Buffer(

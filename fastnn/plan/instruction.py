@@ -45,7 +45,7 @@ class Instruction:
 
     @property
     def inner(self) -> int:
-        return 1 if self.kernel.by_row else prod(self.result.shape[1:])
+        return self.kernel.inner(self.result.shape)
 
     @property
     def flops(self) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastnn.ops import Kernel
 from fastnn.plan import FLAT_VECTORS, Buffer, Plan
-from fastnn.plan.buffer import PRIVATE
+from fastnn.plan.buffer import PRIVATE, STATISTICS
 
 __all__ = ["run_kernel_in_python", "run_plan_in_python"]
 
@@ -44,7 +44,7 @@ def run_kernel_in_python(
     }
     named = {**run, **named}
     arguments = [named[name] for name in kernel.arguments()]
-    inner = 1 if kernel.by_row or not units else result.size // units
+    inner = kernel.inner(result.shape)
     body = _body(kernel)
     with np.errstate(all="ignore"):
         for i in range(units * inner):
@@ -72,7 +72,7 @@ def run_plan_in_python(plan: Plan, arrays: Mapping[str, Array], **run: float) ->
 
 
 def _memory(buffer: Buffer, memory: dict[Buffer, Array], given: Mapping[str, Array]) -> Array:
-    if buffer.space in FLAT_VECTORS:
+    if buffer.space in (*FLAT_VECTORS, STATISTICS):
         return given[buffer.space][buffer.offset : buffer.offset + buffer.size].reshape(buffer.shape)
     if buffer.space not in ("arena", PRIVATE):
         array = given[buffer.space]
