@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 import fastnn as fnn
+from fastnn.examples import descent_lemma
 from fastnn.lanczos import extremes
 
 RNG = np.random.default_rng(0)
@@ -161,3 +162,25 @@ def test_a_network_without_second_derivatives_is_refused_by_name():
     C, theta = objective([fnn.Dense(4, bent), fnn.Dense(1)])
     with pytest.raises(fnn.CapabilityError, match="bent"):
         C.curvature(theta)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("activation", ["tanh", "softplus", "logistic"])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_step_lowers_the_loss_by_what_the_descent_lemma_promises(activation, loss, seed):
+    C, theta = descent_lemma.objective(seed, activation, loss)
+    L = C.curvature(theta).L
+    for part in (0.02, 0.5, 1.0, 1.5, 2.2):
+        step = descent_lemma.check(C, theta, part / L)
+        assert step["fall"] >= step["promised"] - 1e-9
+
+
+def test_the_promise_is_all_that_can_be_promised():
+    """Along the steepest eigenvector of a bowl the lemma holds with equality."""
+    C, theta = objective([fnn.Dense(1)], X=X, Y=X @ np.arange(1.0, 6.0), loss="squared_error")
+    found = C.curvature(theta)
+    best = theta - np.linalg.solve(C.hessian(theta), C.gradient(theta))
+    there = best + 3 * found.largest_vectors[0]
+    for part in (0.1, 1.0, 1.9):
+        step = descent_lemma.check(C, there, part / found.L)
+        assert step["fall"] == pytest.approx(step["promised"], abs=1e-6)
