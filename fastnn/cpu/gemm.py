@@ -17,7 +17,17 @@ from numba import njit
 from fastnn.cpu.microkernel import copy_lanes, make_tile, transpose_block, transpose_full_block
 from fastnn.cpu.vector import lanes, lanes_of, register_count, size_of
 
-__all__ = ["DEPTH", "DIRECT_DEPTH", "PACKED_DEPTH", "ROWS", "block_offset", "gemm", "scratch_size"]
+__all__ = [
+    "DEPTH",
+    "DIRECT_DEPTH",
+    "HEIGHTS",
+    "PACKED_DEPTH",
+    "ROWS",
+    "block_offset",
+    "gemm",
+    "panel_of_tiles",
+    "scratch_size",
+]
 
 DEPTH = 200
 """Depth of a packed panel, at most: 200 x 32 float32 are 25 KiB, in L1 beside the rows they come from."""
@@ -33,9 +43,11 @@ COLUMNS = 1024
 """Columns of C that are finished before the next: they stay near while block after block of the depth is added to them (4096 wide: 8 % faster)."""
 _PANEL_DEPTH = max(DEPTH, PACKED_DEPTH)
 
-_H0, _H1, _H2, _H3, _H4 = (14, 8, 4, 2, 1) if register_count() == 32 else (6, 4, 3, 2, 1)
-_wide0, _wide1, _wide2, _wide3, _wide4 = (make_tile(rows, 2) for rows in (_H0, _H1, _H2, _H3, _H4))
-_thin0, _thin1, _thin2, _thin3, _thin4 = (make_tile(rows, 1) for rows in (_H0, _H1, _H2, _H3, _H4))
+HEIGHTS = (14, 8, 4, 2, 1) if register_count() == 32 else (6, 4, 3, 2, 1)
+"""Rows of the tiles: the first fills the registers with sums, the others take what is left."""
+_H0, _H1, _H2, _H3, _H4 = HEIGHTS
+_wide0, _wide1, _wide2, _wide3, _wide4 = (make_tile(rows, 2) for rows in HEIGHTS)
+_thin0, _thin1, _thin2, _thin3, _thin4 = (make_tile(rows, 1) for rows in HEIGHTS)
 
 
 def scratch_size(dtype: str) -> int:
@@ -159,6 +171,16 @@ def _panel(real, C, ldc, I, ldi, A, a_row, a_k, packed, b, b_k, rows, n, depth):
         else:
             _thin4(real, a, a_row, a_k, b, b_k, i, ldi, c, ldc, n, depth)
             r += _H4
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def panel_of_tiles(real, C, ldc, A, lda, B, ldb, rows, columns, depth):
+    """C += A B for operands that lie in the caches and are read where they lie; B must be readable in whole registers."""
+    width, size = lanes_of(real), size_of(real)
+    for j in range(0, columns, 2 * width):
+        c = C + j * size
+        n = min(2 * width, columns - j)
+        _panel(real, c, ldc, c, ldc, A, lda, 1, False, B + j * size, ldb, rows, n, depth)
 
 
 @njit(nogil=True, error_model="numpy", inline="always")

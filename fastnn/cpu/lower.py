@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 from fastnn.compile import Unit
+from fastnn.cpu.lower_convolve import bias_gradient, convolution, convolution_backward, weight_gradient
 from fastnn.cpu.unit import HEADER, OPTIONS, kernel_unit
 from fastnn.plan import Instruction
 from fastnn.plan.words import Place, Word, body_words, product_of
@@ -26,7 +27,8 @@ def real_word(value: float) -> int:
 def lower(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
     """The unit to call and the words to call it with."""
     tuned = TUNED.get(instruction.kernel.name)
-    return tuned(instruction, dtype) if tuned is not None else _body(instruction, dtype)
+    found = None if tuned is None else tuned(instruction, dtype)
+    return _body(instruction, dtype) if found is None else found
 
 
 def _body(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
@@ -38,11 +40,7 @@ def _body(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
         )
         if position > 0 and spec == "*" and buffer.same_place(result)
     )
-    words = body_words(instruction, real_word)
-    if kernel.vector is not None:
-        kernel = kernel.vector
-        words[1] = kernel.inner(result.shape)
-    return kernel_unit(kernel, dtype, instruction.accumulate, same), words
+    return kernel_unit(kernel, dtype, instruction.accumulate, same), body_words(instruction, real_word)
 
 
 def _product_unit(dtype: str) -> Unit:
@@ -95,11 +93,16 @@ def _gradient_b(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
     return _product_unit(dtype), words
 
 
-TUNED: dict[str, Callable[[Instruction, str], tuple[Unit, list[Word]]]] = {
+TUNED: dict[str, Callable[[Instruction, str], tuple[Unit, list[Word]] | None]] = {
     "affine.forward": _product,
     "affine.product": _product,
     "affine.backward": _product,
     "affine.gradient_W": _product,
     "affine.gradient_b": _gradient_b,
+    "convolve.forward": convolution,
+    "convolve.product": convolution,
+    "convolve.backward": convolution_backward,
+    "convolve.gradient_W": weight_gradient,
+    "convolve.gradient_b": bias_gradient,
 }
-"""Kernels with a tuned CPU version; tests hold each against its body."""
+"""Kernels with a tuned CPU version, or none (None) for some shapes; tests hold each against its body."""

@@ -1,0 +1,191 @@
+"""Tuned CPU kernel of the convolution, forward and backward: a product of weights and patches on the micro-kernel.
+
+    C[s, j, u, v] = start + sum_{c, tap} A[j, c, tap] a[s, c, u step + dy(tap), v step + dx(tap)]
+
+Lanes of a register are neighbouring pixels, rows of a tile output channels; weights are read where they lie. Backward of a convolution
+of stride 1 is the same with delta for a and the taps turned around; with another stride, every phase of the pixels of da (u mod stride, v mod stride) is
+one such product with the taps that meet it. Units are samples; every element is one chain in the order of (c, tap), so the bits do not depend on the shares.
+
+Words: units, 0, then WORDS, then for each phase PHASE, then the taps of all phases, TAP_WORDS each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from fastnn.cpu.gemm import HEIGHTS
+from fastnn.cpu.microkernel import copy_lanes, make_tile
+from fastnn.cpu.patches import TAP_WORDS, pack_patches
+from fastnn.cpu.share import share
+from fastnn.cpu.vector import lanes_of, pointer, size_of
+
+__all__ = ["LONGEST", "PHASE", "WORDS", "convolve"]
+
+WORDS = (
+    "C", "c_sample", "c_channel", "c_row", "c_step",   # address; how far it is to the next sample, channel, row and column of one phase's grid
+    "I", "start",                                      # 0: from zero, 1: C itself, 2: I, one number for each row
+    "A", "a_row", "a_channel", "a_group",              # weights
+    "B", "b_sample", "b_channel", "height", "width",   # images
+    "step_u", "step_v", "rows", "channels", "groups", "phases",
+)  # fmt: skip
+PHASE = ("offset", "grid_rows", "grid_columns", "first_tap", "taps")
+"""Where the phase begins in C, its pixels, its taps."""
+DEPTH = 256
+"""Rows of a panel of patches, as near as whole channels allow: 256 x 32 float32 are 32 KiB."""
+LONGEST = 1024
+"""Taps up to which one channel of a panel fits into the workspace."""
+GROUP = 512
+"""Pixels of the grid that are finished before the next: small images are taken several at a time, so that weights are read once for all."""
+
+_H0, _H1, _H2, _H3, _H4 = HEIGHTS
+_wide0, _wide1, _wide2, _wide3, _wide4 = (make_tile(rows, 2, table=True) for rows in HEIGHTS)
+_thin0, _thin1, _thin2, _thin3, _thin4 = (make_tile(rows, 1, table=True) for rows in HEIGHTS)
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _tile(real, A, a_row, table, B, panel, I, i_row, C, c_row, left, n, depth):
+    """The highest tile that fits into `left` rows; gives its rows."""
+    if n > lanes_of(real):
+        if left >= _H0:
+            _wide0(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            return _H0
+        if left >= _H1:
+            _wide1(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            return _H1
+        if left >= _H2:
+            _wide2(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            return _H2
+        if left >= _H3:
+            _wide3(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            return _H3
+        _wide4(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        return _H4
+    if left >= _H0:
+        _thin0(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        return _H0
+    if left >= _H1:
+        _thin1(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        return _H1
+    if left >= _H2:
+        _thin2(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        return _H2
+    if left >= _H3:
+        _thin3(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        return _H3
+    _thin4(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+    return _H4
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _scattered(real, C, c_sample, c_row, c_step, first, n, rows, columns, T, out):
+    """Pixels first, ... first + n of one channel from C into the row T, or (`out`) from T into C."""
+    c, there = pointer(C, real), pointer(T, real)
+    done = 0
+    while done < n:
+        s, rest = (first + done) // (rows * columns), (first + done) % (rows * columns)
+        i, j = rest // columns, rest % columns
+        length = min(columns - j, n - done)
+        here = s * c_sample + i * c_row + j * c_step
+        if out:
+            for k in range(length):
+                c[here + k * c_step] = there[done + k]
+        else:
+            for k in range(length):
+                there[done + k] = c[here + k * c_step]
+        done += length
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _panel(
+    real, C, c_sample, c_channel, c_row, c_step, I, start, A, a_row, table, B, panel, T, first, n, grid_rows, grid_columns, rows, depth
+):  # fmt: skip
+    """All channels of one panel of pixels. Tiles write to C where its pixels lie side by side, else to T, from where they are carried over."""
+    size = size_of(real)
+    pixels = grid_rows * grid_columns
+    whole = c_step == 1 and c_row == grid_columns and first // pixels == (first + n - 1) // pixels
+    r = 0
+    while r < rows:
+        c = C + r * c_channel * size
+        to, to_row, i, i_row = T, panel, I, -1
+        if whole:
+            to, to_row = c + (first // pixels * c_sample + first % pixels) * size, c_channel
+        if start == 2:
+            i = I + r * size
+        elif start == 1:
+            i, i_row = to, to_row
+            if not whole:
+                for k in range(min(_H0, rows - r)):
+                    _scattered(
+                        real, c + k * c_channel * size, c_sample, c_row, c_step, first, n, grid_rows, grid_columns,
+                        T + k * panel * size, False,
+                    )  # fmt: skip
+        height = _tile(
+            real, A + r * a_row * size, a_row, table, B, panel, i, i_row, to, to_row, rows - r, n, depth
+        )
+        if not whole:
+            for k in range(height):
+                _scattered(
+                    real, c + k * c_channel * size, c_sample, c_row, c_step, first, n, grid_rows, grid_columns,
+                    T + k * panel * size, True,
+                )  # fmt: skip
+        r += height
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _offsets(table, taps, n_taps, first, channels, a_channel):
+    """Where the weights of channels first, first + 1, ... lie behind the first of their row."""
+    to, tap = pointer(table, np.int64), pointer(taps, np.int64)
+    for c in range(channels):
+        for k in range(n_taps):
+            to[c * n_taps + k] = (first + c) * a_channel + tap[k * TAP_WORDS + 2]
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def convolve(real, words, run, t, team):  # type: ignore[no-untyped-def]
+    """C for this thread's samples."""
+    w = pointer(words, np.int64)
+    low, high = share(w[0], t, team)
+    size, panel = size_of(real), 2 * lanes_of(real)
+    C, c_sample, c_channel, c_row, c_step, I, start = w[2], w[3], w[4], w[5], w[6], w[7], w[8]
+    A, a_row, a_channel, a_group = w[9], w[10], w[11], w[12]
+    B, b_sample, b_channel, height, width = w[13], w[14], w[15], w[16], w[17]
+    step_u, step_v, rows, channels, groups, phases = w[18], w[19], w[20], w[21], w[22], w[23]
+    scratch = pointer(run, np.int64)[4]
+    T = scratch + (DEPTH + LONGEST) * panel * size
+    table = T + _H0 * panel * size
+    all_taps = words + (24 + 5 * phases) * 8
+    for phase in range(phases):
+        at = 24 + 5 * phase
+        offset, grid_rows, grid_columns, taps, n_taps = (
+            w[at],
+            w[at + 1],
+            w[at + 2],
+            all_taps + w[at + 3] * 24,
+            w[at + 4],
+        )
+        pixels = grid_rows * grid_columns
+        together = min(max(GROUP // max(pixels, 1), 1), high - low)
+        step = min(max(DEPTH // n_taps, 1), channels) if n_taps > 0 else channels
+        if n_taps == 0 and start == 1:
+            continue
+        for s in range(low, high, max(together, 1)):
+            last = min(s + together, high) * pixels
+            for group in range(groups):
+                c = C + (offset + s * c_sample + group * rows * c_channel) * size
+                b = B + (s * b_sample + group * channels * b_channel) * size
+                a, i = A + group * a_group * size, I + (group * rows * size if start == 2 else 0)
+                for k in range(0, channels, step):
+                    taken = min(step, channels - k)
+                    depth = taken * n_taps
+                    _offsets(table, taps, n_taps, k, taken, a_channel)
+                    for first in range(0, last - s * pixels, panel):
+                        n = min(panel, last - s * pixels - first)
+                        pack_patches(
+                            real, b + k * b_channel * size, b_sample, b_channel, height, width, first, n,
+                            grid_rows, grid_columns, step_u, step_v, taken, taps, n_taps, scratch, panel,
+                        )  # fmt: skip
+                        _panel(
+                            real, c, c_sample, c_channel, c_row, c_step, i, start if k == 0 else 1,
+                            a, a_row, table, scratch, panel, T, first, n, grid_rows, grid_columns, rows, depth,
+                        )  # fmt: skip
