@@ -16,7 +16,7 @@ _LOW = _U64(0xFFFFFFFF)
 _SHIFT = _U64(32)
 
 
-@njit(error_model="numpy", nogil=True)
+@njit(error_model="numpy", nogil=True, inline="always")
 def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Four 32-bit random words from a counter of four and a key of two 32-bit words (all uint32)."""
     for _ in range(10):
@@ -33,7 +33,7 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(error_model="numpy", nogil=True)
+@njit(error_model="numpy", nogil=True, inline="always")
 def uniform(seed, step, stream, i):  # type: ignore[no-untyped-def]
     """A float32 in [0, 1), a function of its four whole-number arguments alone."""
     counter = _U64(i)
