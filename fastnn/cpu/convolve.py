@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from fastnn.cpu.gemm import HEIGHTS
-from fastnn.cpu.microkernel import copy_lanes, make_tile
+from fastnn.cpu.microkernel import make_tile
 from fastnn.cpu.patches import TAP_WORDS, pack_patches
 from fastnn.cpu.share import share
 from fastnn.cpu.vector import lanes_of, pointer, size_of
