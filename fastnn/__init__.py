@@ -9,7 +9,7 @@
 from importlib.metadata import version as _version
 from typing import Any
 
-from fastnn import datasets, ops, zoo
+from fastnn import datasets, onnx, ops, zoo
 from fastnn.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, LambdaCallback
 from fastnn.contracts import Activation, Initializer, Layer, Loss, RowActivation, Rule, Schedule, Solver
 from fastnn.errors import (
@@ -32,6 +32,7 @@ from fastnn.hookspecs import hookimpl
 from fastnn.namespaces import activations, initializers, layers, losses, optimizers, schedules
 from fastnn.network import Network
 from fastnn.objective import Objective
+from fastnn.onnx import from_onnx
 from fastnn.registry import register, registry
 from fastnn.scaling import Scaler
 from fastnn.storage import load
@@ -71,11 +72,13 @@ __all__ = [
     "UnknownNameError",
     "activations",
     "datasets",
+    "from_onnx",
     "hookimpl",
     "initializers",
     "layers",
     "load",
     "losses",
+    "onnx",
     "ops",
     "optimizers",
     "register",
