@@ -33,6 +33,7 @@ from fastnn.namespaces import activations, initializers, layers, losses, optimiz
 from fastnn.network import Network
 from fastnn.objective import Objective
 from fastnn.onnx import from_onnx
+from fastnn.rbm import RBM, DeepBelief
 from fastnn.registry import register, registry
 from fastnn.scaling import Scaler
 from fastnn.storage import load
@@ -40,12 +41,14 @@ from fastnn.storage import load
 __version__ = _version("fastnn")
 
 __all__ = [
+    "RBM",
     "Activation",
     "CSVLog",
     "Callback",
     "CapabilityError",
     "Checkpoint",
     "DataError",
+    "DeepBelief",
     "DeviceError",
     "DeviceMemoryError",
     "DivergedError",
