@@ -2,7 +2,7 @@
 
     C[s, j, u, v] = start + sum_{c, tap} A[j, c, tap] a[s, c, u step + dy(tap), v step + dx(tap)]
 
-Lanes of a register are neighbouring pixels, rows of a tile output channels; weights are read where they lie. Backward of a convolution
+Lanes of a register are neighbouring pixels, rows of a tile output channels. Backward of a convolution
 of stride 1 is the same with delta for a and the taps turned around; with another stride, every phase of the pixels of da (u mod stride, v mod stride) is
 one such product with the taps that meet it. Units are samples; every element is one chain in the order of (c, tap), so the bits do not depend on the shares.
 
@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fastnn.cpu.gemm import HEIGHTS
+from fastnn.cpu.gemm import HEIGHTS, height_of, pack_rows
 from fastnn.cpu.microkernel import make_tile
-from fastnn.cpu.patches import TAP_WORDS, pack_patches
+from fastnn.cpu.patches import TAP_WORDS, copy_between, pack_patches
 from fastnn.cpu.share import share
 from fastnn.cpu.vector import lanes_of, pointer, size_of
 
@@ -25,7 +25,7 @@ __all__ = ["LONGEST", "PHASE", "WORDS", "convolve"]
 WORDS = (
     "C", "c_sample", "c_channel", "c_row", "c_step",   # address; how far it is to the next sample, channel, row and column of one phase's grid
     "I", "start",                                      # 0: from zero, 1: C itself, 2: I, one number for each row
-    "A", "a_row", "a_channel", "a_group",              # weights
+    "A", "a_row", "a_channel", "a_group", "in_order",  # weights; whether those of a row lie in the order of (c, tap)
     "B", "b_sample", "b_channel", "height", "width",   # images
     "step_u", "step_v", "rows", "channels", "groups", "phases",
 )  # fmt: skip
@@ -33,61 +33,73 @@ PHASE = ("offset", "grid_rows", "grid_columns", "first_tap", "taps")
 """Where the phase begins in C, its pixels, its taps."""
 DEPTH = 256
 """Rows of a panel of patches, as near as whole channels allow: 256 x 32 float32 are 32 KiB."""
-LONGEST = 1024
+LONGEST = 512
 """Taps up to which one channel of a panel fits into the workspace."""
+WEIGHTS = 512 * DEPTH
+"""Weights that are packed at a time."""
 GROUP = 512
-"""Pixels of the grid that are finished before the next: small images are taken several at a time, so that weights are read once for all."""
+"""Pixels of the grid that are finished before the next: small images are taken several at a time, so that weights are packed once for all."""
+PACKED = 192
+"""Pixels from which on packing the weights pays, where they need not be."""
 
 _H0, _H1, _H2, _H3, _H4 = HEIGHTS
-_wide0, _wide1, _wide2, _wide3, _wide4 = (make_tile(rows, 2, table=True) for rows in HEIGHTS)
-_thin0, _thin1, _thin2, _thin3, _thin4 = (make_tile(rows, 1, table=True) for rows in HEIGHTS)
+_wide0, _wide1, _wide2, _wide3, _wide4 = (make_tile(rows, 2, numbers=True) for rows in HEIGHTS)
+_thin0, _thin1, _thin2, _thin3, _thin4 = (make_tile(rows, 1, numbers=True) for rows in HEIGHTS)
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _tile(real, A, a_row, table, B, panel, I, i_row, C, c_row, left, n, depth):
+def _tile(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, left, n, depth):
     """The highest tile that fits into `left` rows; gives its rows."""
     if n > lanes_of(real):
         if left >= _H0:
-            _wide0(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            _wide0(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
             return _H0
         if left >= _H1:
-            _wide1(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            _wide1(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
             return _H1
         if left >= _H2:
-            _wide2(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            _wide2(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
             return _H2
         if left >= _H3:
-            _wide3(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+            _wide3(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
             return _H3
-        _wide4(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        _wide4(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
         return _H4
     if left >= _H0:
-        _thin0(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        _thin0(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
         return _H0
     if left >= _H1:
-        _thin1(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        _thin1(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
         return _H1
     if left >= _H2:
-        _thin2(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        _thin2(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
         return _H2
     if left >= _H3:
-        _thin3(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+        _thin3(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
         return _H3
-    _thin4(real, A, a_row, table, B, panel, I, i_row, C, c_row, n, depth)
+    _thin4(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, n, depth)
     return _H4
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _scattered(real, C, c_sample, c_row, c_step, first, n, rows, columns, T, out):
     """Pixels first, ... first + n of one channel from C into the row T, or (`out`) from T into C."""
+    size, width = size_of(real), lanes_of(real)
     c, there = pointer(C, real), pointer(T, real)
+    together = rows * columns if c_step == 1 and c_row == columns else columns
     done = 0
     while done < n:
         s, rest = (first + done) // (rows * columns), (first + done) % (rows * columns)
-        i, j = rest // columns, rest % columns
-        length = min(columns - j, n - done)
-        here = s * c_sample + i * c_row + j * c_step
-        if out:
+        length = min(together - rest % together, n - done)
+        here = s * c_sample + rest // columns * c_row + rest % columns * c_step
+        if c_step == 1:
+            for k in range(0, length, width):
+                of_c, of_t, m = C + (here + k) * size, T + (done + k) * size, length - k
+                if out:
+                    copy_between(real, of_t, 0, m, of_c, m)
+                else:
+                    copy_between(real, of_c, 0, m, of_t, m)
+        elif out:
             for k in range(length):
                 c[here + k * c_step] = there[done + k]
         else:
@@ -98,9 +110,12 @@ def _scattered(real, C, c_sample, c_row, c_step, first, n, rows, columns, T, out
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _panel(
-    real, C, c_sample, c_channel, c_row, c_step, I, start, A, a_row, table, B, panel, T, first, n, grid_rows, grid_columns, rows, depth
+    real, C, c_sample, c_channel, c_row, c_step, I, start, A, a_row, B, panel, T, first, n, grid_rows, grid_columns, rows, depth
 ):  # fmt: skip
-    """All channels of one panel of pixels. Tiles write to C where its pixels lie side by side, else to T, from where they are carried over."""
+    """All channels of one panel of pixels. Tiles write to C where its pixels lie side by side, else to T, from where they are carried over.
+
+    With a_row 0, A is what was packed.
+    """
     size = size_of(real)
     pixels = grid_rows * grid_columns
     whole = c_step == 1 and c_row == grid_columns and first // pixels == (first + n - 1) // pixels
@@ -120,9 +135,10 @@ def _panel(
                         real, c + k * c_channel * size, c_sample, c_row, c_step, first, n, grid_rows, grid_columns,
                         T + k * panel * size, False,
                     )  # fmt: skip
-        height = _tile(
-            real, A + r * a_row * size, a_row, table, B, panel, i, i_row, to, to_row, rows - r, n, depth
-        )
+        a, row, a_k = A + r * a_row * size, a_row, 1
+        if a_row == 0:
+            a, row, a_k = A + r * depth * size, 1, height_of(rows - r)
+        height = _tile(real, a, row, a_k, B, panel, i, i_row, to, to_row, rows - r, n, depth)
         if not whole:
             for k in range(height):
                 _scattered(
@@ -132,13 +148,21 @@ def _panel(
         r += height
 
 
-@njit(nogil=True, error_model="numpy", inline="always")
-def _offsets(table, taps, n_taps, first, channels, a_channel):
-    """Where the weights of channels first, first + 1, ... lie behind the first of their row."""
-    to, tap = pointer(table, np.int64), pointer(taps, np.int64)
-    for c in range(channels):
-        for k in range(n_taps):
-            to[c * n_taps + k] = (first + c) * a_channel + tap[k * TAP_WORDS + 2]
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _pack_weights(real, A, a_row, a_channel, rows, channels, taps, n_taps, D):
+    """What `pack_rows` makes, of weights that lie in another order: tile after tile, each as D[(c, tap), 0:height]."""
+    tap = pointer(taps, np.int64)
+    weights, to = pointer(A, real), pointer(D, real)
+    r = there = 0
+    while r < rows:
+        height = height_of(rows - r)
+        for c in range(channels):
+            for k in range(n_taps):
+                here = r * a_row + c * a_channel + tap[k * TAP_WORDS + 2]
+                for i in range(height):
+                    to[there + i] = weights[here + i * a_row]
+                there += height
+        r += height
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
@@ -148,15 +172,15 @@ def convolve(real, words, run, t, team):  # type: ignore[no-untyped-def]
     low, high = share(w[0], t, team)
     size, panel = size_of(real), 2 * lanes_of(real)
     C, c_sample, c_channel, c_row, c_step, I, start = w[2], w[3], w[4], w[5], w[6], w[7], w[8]
-    A, a_row, a_channel, a_group = w[9], w[10], w[11], w[12]
-    B, b_sample, b_channel, height, width = w[13], w[14], w[15], w[16], w[17]
-    step_u, step_v, rows, channels, groups, phases = w[18], w[19], w[20], w[21], w[22], w[23]
+    A, a_row, a_channel, a_group, in_order = w[9], w[10], w[11], w[12], w[13] != 0
+    B, b_sample, b_channel, height, width = w[14], w[15], w[16], w[17], w[18]
+    step_u, step_v, rows, channels, groups, phases = w[19], w[20], w[21], w[22], w[23], w[24]
     scratch = pointer(run, np.int64)[4]
-    T = scratch + (DEPTH + LONGEST) * panel * size
-    table = T + _H0 * panel * size
-    all_taps = words + (24 + 5 * phases) * 8
+    T = scratch + LONGEST * panel * size
+    packed = T + _H0 * panel * size
+    all_taps = words + (25 + 5 * phases) * 8
     for phase in range(phases):
-        at = 24 + 5 * phase
+        at = 25 + 5 * phase
         offset, grid_rows, grid_columns, taps, n_taps = (
             w[at],
             w[at + 1],
@@ -169,23 +193,34 @@ def convolve(real, words, run, t, team):  # type: ignore[no-untyped-def]
         step = min(max(DEPTH // n_taps, 1), channels) if n_taps > 0 else channels
         if n_taps == 0 and start == 1:
             continue
+        most = max(WEIGHTS // max(step * n_taps, 1) // _H0 * _H0, _H0)
+        pack = not in_order or together * pixels >= PACKED
         for s in range(low, high, max(together, 1)):
-            last = min(s + together, high) * pixels
-            for group in range(groups):
-                c = C + (offset + s * c_sample + group * rows * c_channel) * size
+            last = (min(s + together, high) - s) * pixels
+            for block in range(groups * (-(-rows // most))):
+                group, r = block // (-(-rows // most)), block % (-(-rows // most)) * most
+                some = min(most, rows - r)
+                c = C + (offset + s * c_sample + (group * rows + r) * c_channel) * size
                 b = B + (s * b_sample + group * channels * b_channel) * size
-                a, i = A + group * a_group * size, I + (group * rows * size if start == 2 else 0)
+                weights = A + (group * a_group + r * a_row) * size
+                i = I + (group * rows + r) * size if start == 2 else I
                 for k in range(0, channels, step):
                     taken = min(step, channels - k)
                     depth = taken * n_taps
-                    _offsets(table, taps, n_taps, k, taken, a_channel)
-                    for first in range(0, last - s * pixels, panel):
-                        n = min(panel, last - s * pixels - first)
+                    a, row = weights + k * a_channel * size, a_row
+                    if pack:
+                        if in_order:
+                            pack_rows(real, a, a_row, 1, some, depth, packed)
+                        else:
+                            _pack_weights(real, a, a_row, a_channel, some, taken, taps, n_taps, packed)
+                        a, row = packed, 0
+                    for first in range(0, last, panel):
+                        n = min(panel, last - first)
                         pack_patches(
                             real, b + k * b_channel * size, b_sample, b_channel, height, width, first, n,
                             grid_rows, grid_columns, step_u, step_v, taken, taps, n_taps, scratch, panel,
                         )  # fmt: skip
                         _panel(
                             real, c, c_sample, c_channel, c_row, c_step, i, start if k == 0 else 1,
-                            a, a_row, table, scratch, panel, T, first, n, grid_rows, grid_columns, rows, depth,
+                            a, row, scratch, panel, T, first, n, grid_rows, grid_columns, some, depth,
                         )  # fmt: skip

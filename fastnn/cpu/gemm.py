@@ -70,7 +70,7 @@ def _even(size, most):
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def _height(left):
+def height_of(left):
     """Rows of the next tile when `left` rows are left."""
     if left >= _H0:
         return _H0
@@ -103,13 +103,13 @@ def _pack_columns(real, B, ldb, transposed, columns, depth, panel, D):
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _pack_rows(real, A, a_row, a_k, rows, depth, D):
+def pack_rows(real, A, a_row, a_k, rows, depth, D):
     """Tile after tile of A, each as D[k, 0:height]; D has room for one register more at the end."""
     width = lanes_of(real)
     size = size_of(real)
     r = 0
     while r < rows:
-        height = _height(rows - r)
+        height = height_of(rows - r)
         a, d = A + r * a_row * size, D + r * depth * size
         # from the last register's worth of rows to the first: what one writes beyond its rows, the next or k + 1 writes over
         for first in range((height - 1) // width * width, -1, -width):
@@ -127,7 +127,7 @@ def _pack_rows(real, A, a_row, a_k, rows, depth, D):
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _panel(real, C, ldc, I, ldi, A, a_row, a_k, packed, b, b_k, rows, n, depth):
-    """All tiles of one panel of n columns; `packed`: A is what `_pack_rows` made."""
+    """All tiles of one panel of n columns; `packed`: A is what `pack_rows` made."""
     wide = n > lanes_of(real)
     size = size_of(real)
     r = 0
@@ -135,7 +135,7 @@ def _panel(real, C, ldc, I, ldi, A, a_row, a_k, packed, b, b_k, rows, n, depth):
         left = rows - r
         i, c = I + r * ldi * size, C + r * ldc * size
         if packed:
-            a_k = _height(left)
+            a_k = height_of(left)
             a = A + r * depth * size
             a_row = 1
         else:
@@ -207,7 +207,7 @@ def gemm(real, C, ldc, I, ldi, A, a_row, a_k, B, ldb, transposed, rows, columns,
                 )
                 a = A + (r * a_row + k * a_k) * size
                 if pack_a:
-                    _pack_rows(real, a, a_row, a_k, block, d, packed_a)
+                    pack_rows(real, a, a_row, a_k, block, d, packed_a)
                     a = packed_a
                 for j in range(j_outer, min(j_outer + span, columns), 2 * width):
                     n = min(2 * width, columns - j)

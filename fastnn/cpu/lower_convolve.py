@@ -33,15 +33,21 @@ def _unit(module: str, name: str, dtype: str) -> Unit:
     return Unit(f"{name}_{dtype}", text)
 
 
-def _images(buffer: Buffer, row: int, step: int) -> list[Word]:
-    """The result: how far it is to the next sample, channel, row and column of a phase."""
-    _, channels, height, width = buffer.shape
-    return [Place(buffer), channels * height * width, height * width, row, step]
+def _pointwise(a: Buffer, z: Buffer, W: Buffer) -> bool:
+    """Whether every pixel of z sees just the pixel of a at its own place: then an image may as well be one long row."""
+    return W.shape[2:] == (1, 1) and a.shape[2:] == z.shape[2:]
 
 
-def _source(buffer: Buffer) -> list[Word]:
+def _extents(buffer: Buffer, in_one_row: bool) -> tuple[int, int]:
+    """Rows and columns of an image."""
+    _, _, height, width = buffer.shape
+    return (1, height * width) if in_one_row else (height, width)
+
+
+def _images(buffer: Buffer) -> list[Word]:
+    """Where images lie, and how far it is to the next sample and channel."""
     _, channels, height, width = buffer.shape
-    return [Place(buffer), channels * height * width, height * width, height, width]
+    return [Place(buffer), channels * height * width, height * width]
 
 
 def _phases(phases: list[Phase]) -> list[Word]:
@@ -78,16 +84,14 @@ def convolution(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
     if len(instruction.operands) > 3:
         start = Place(instruction.operands[3]), 2
     groups = a.shape[1] // W.shape[1]
+    one_row = _pointwise(a, z, W)
+    extents = _extents(z, one_row)
     words = [
-        *_images(z, z.shape[3], 1), *start, Place(W), prod(W.shape[1:]), height * width, W.size // groups, *_source(a),
-        *stride, W.shape[0] // groups, W.shape[1], groups,
+        *_images(z), extents[1], 1, *start, Place(W), prod(W.shape[1:]), height * width, W.size // groups, 1,
+        *_images(a), *_extents(a, one_row), *stride, W.shape[0] // groups, W.shape[1], groups,
+        *_phases([(0, *extents, taps)]),
     ]  # fmt: skip
-    return _unit("convolve", "convolve", dtype), [
-        z.shape[0],
-        0,
-        *words,
-        *_phases([(0, z.shape[2], z.shape[3], taps)]),
-    ]
+    return _unit("convolve", "convolve", dtype), [z.shape[0], 0, *words]
 
 
 def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]] | None:
@@ -98,7 +102,8 @@ def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, li
     s = {name: int(value) for name, value in instruction.settings.items()}
     n_out, n_in, height, width = W.shape
     groups = da.shape[1] // n_in
-    rows, columns = da.shape[2:]
+    one_row = _pointwise(da, delta, W)
+    rows, columns = _extents(da, one_row)
     phases: list[Phase] = []
     for y in range(min(s["stride_u"], rows)):
         for x in range(min(s["stride_v"], columns)):
@@ -112,8 +117,8 @@ def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, li
             extents = -(-(rows - y) // s["stride_u"]), -(-(columns - x) // s["stride_v"])
             phases.append((y * columns + x, *extents, taps))
     words = [
-        *_images(da, s["stride_u"] * columns, s["stride_v"]), ZEROS, int(instruction.accumulate),
-        Place(W), height * width, n_in * height * width, W.size // groups, *_source(delta),
+        *_images(da), s["stride_u"] * columns, s["stride_v"], ZEROS, int(instruction.accumulate),
+        Place(W), height * width, n_in * height * width, W.size // groups, 0, *_images(delta), *_extents(delta, one_row),
         1, 1, n_in, n_out // groups, groups,
     ]  # fmt: skip
     return _unit("convolve", "convolve", dtype), [da.shape[0], 0, *words, *_phases(phases)]
@@ -126,9 +131,9 @@ def weight_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Wo
     if height * width > LONGEST:
         return None
     s = instruction.settings
-    groups = a.shape[1] // n_in
+    groups, one_row = a.shape[1] // n_in, _pointwise(a, delta, g)
     words = [
-        Place(g), int(instruction.accumulate), *_source(delta)[:3], *_source(a), *delta.shape[2:],
+        Place(g), int(instruction.accumulate), *_images(delta), *_images(a), *_extents(a, one_row), *_extents(delta, one_row),
         int(s["stride_u"]), int(s["stride_v"]), delta.shape[0], n_out // groups, n_in, groups, height * width,
     ]  # fmt: skip
     taps = [number for tap in _forward_taps(s, height, width) for number in tap]
@@ -138,5 +143,5 @@ def weight_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Wo
 def bias_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
     """dC/db = start + sum over pixels of delta."""
     g, delta = instruction.operands
-    words = [Place(g), int(instruction.accumulate), *_source(delta)[:3], delta.shape[0]]
+    words = [Place(g), int(instruction.accumulate), *_images(delta), delta.shape[0]]
     return _unit("convolve_gradient", "channel_sums", dtype), [g.size, 0, *words]

@@ -38,7 +38,6 @@ class Registers:
     def __init__(self, builder: Any, dtype: str) -> None:
         self.builder, self.width, self.element = builder, lanes(dtype), IR_TYPE[dtype]
         self.type = ir.VectorType(self.element, self.width)
-        self.bytes = self.width * (8 if dtype == "float64" else 4)
         self.mask_type = ir.VectorType(_BIT, self.width)
         self.name = f"v{self.width}{_SUFFIX[dtype]}"
         self.undefined = ir.Constant(self.type, ir.Undefined)
@@ -95,20 +94,6 @@ class Registers:
         """x y + total; fused where the processor can, never a call into libm where it can't."""
         function = self._function(f"llvm.fmuladd.{self.name}", self.type, [self.type] * 3)
         return self.builder.call(function, [x, y, total])
-
-    def pinned(self, value: Any) -> Any:
-        """The same value; what is loaded after it in the text is loaded after it is there.
-
-        Where addresses come from a table, LLVM would load all of a column of A first, and put the sums aside for it: half the speed.
-        """
-        kinds = {"x86": "v" if self.bytes == 64 else "x", "i686": "x", "aarch64": "w", "arm64": "w"}
-        kind = next((kind for name, kind in kinds.items() if name in self.builder.module.triple), None)
-        if kind is None:
-            return value
-        nothing = ir.InlineAsm(
-            ir.FunctionType(self.type, [self.type]), "", f"={kind},0,~{{memory}}", side_effect=True
-        )
-        return self.builder.call(nothing, [value])
 
     def shuffled(self, a: Any, b: Any, order: list[int]) -> Any:
         """Lanes `order` of a and b taken together (b's numbers start where a's end)."""
@@ -177,10 +162,10 @@ class Registers:
         return rows
 
 
-def make_tile(rows: int, vectors: int, table: bool = False) -> Any:
+def make_tile(rows: int, vectors: int, numbers: bool = False) -> Any:
     """The intrinsic tile(dtype, A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth), `rows` x `vectors` registers.
 
-    With `table`, A[r, k] lies r a_row + (the k-th int64 at address a_k) behind A, and a negative i_row says that I has one number for each row.
+    With `numbers`, a negative i_row says that I has one number for each row.
     """
 
     @intrinsic
@@ -197,7 +182,7 @@ def make_tile(rows: int, vectors: int, table: bool = False) -> Any:
                 offset = builder.add(builder.mul(stride, _INT64(r)), _INT64(v * vec.width))
                 return vec.at(address, offset)
 
-            if table:
+            if numbers:
                 start = _start(builder, vec, I, i_row, element, masks, places)
             else:
                 start = {(r, v): vec.masked_load(element(I, i_row, r, v), masks[v]) for r, v in places}
@@ -216,17 +201,12 @@ def make_tile(rows: int, vectors: int, table: bool = False) -> Any:
                 sums[place].add_incoming(start[place], entry)
             b_start = builder.mul(k, b_k)
             b = [vec.load(vec.at(B, builder.add(b_start, _INT64(v * vec.width)))) for v in range(vectors)]
-            if table:
-                a_offset = builder.load(builder.gep(builder.inttoptr(a_k, _INT64.as_pointer()), [k]))
-            else:
-                a_offset = builder.mul(k, a_k)
+            a_offset = builder.mul(k, a_k)
             new = {}
             for r in range(rows):
                 a = vec.splat(builder.load(builder.gep(row_starts[r], [a_offset])), vec.type)
                 for v in range(vectors):
                     new[r, v] = vec.multiply_add(a, b[v], sums[r, v])
-                    if table:
-                        new[r, v] = vec.pinned(new[r, v])
             following = builder.add(k, _INT64(1))
             k.add_incoming(following, loop)
             for place in places:

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from fastnn.cpu.microkernel import Registers
 from fastnn.cpu.vector import lanes_of, pointer, size_of
 
-__all__ = ["TAP_WORDS", "pack_patches"]
+__all__ = ["TAP_WORDS", "copy_between", "pack_patches"]
 
 _INT64 = ir.IntType(64)
 TAP_WORDS = 3
@@ -30,7 +30,7 @@ def _between(vec: Registers, low: Any, high: Any, first: int) -> Any:
 
 
 @intrinsic
-def _copy_between(typing_context, dtype, S, low, high, D, n):  # type: ignore[no-untyped-def]
+def copy_between(typing_context, dtype, S, low, high, D, n):  # type: ignore[no-untyped-def]
     """D[l] = S[l] for low <= l < high, zero for the other l < n; nothing else is read or written. One register."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -45,7 +45,7 @@ def _copy_between(typing_context, dtype, S, low, high, D, n):  # type: ignore[no
 
 @intrinsic
 def _copy_every_other(typing_context, dtype, S, low, high, D, n):  # type: ignore[no-untyped-def]
-    """`_copy_between` of S[2 l]."""
+    """`copy_between` of S[2 l]."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         S, low, high, D, n = arguments[1:]
@@ -72,7 +72,7 @@ def _copy_channels(real, S, s_channel, step, low, high, D, d_channel, n, channel
         a, b, m = low - first, high - first, n - first
         if step == 1:
             for _ in range(channels):
-                _copy_between(real, s, a, b, d, m)
+                copy_between(real, s, a, b, d, m)
                 s += s_bytes
                 d += d_bytes
         elif step == 2:
