@@ -67,7 +67,7 @@ def _path(who: str, path: Any) -> Path:
 class EarlyStopping(Callback):
     """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs.
 
-    With `restore_best`, the parameters of the best epoch come back at the end of training, whether it was
+    With `restore_best`, the parameters (and running statistics) of the best epoch come back at the end of training, whether it was
     stopped or not. Afterwards `best` and `best_epoch` say what was best.
     """
 
@@ -82,7 +82,7 @@ class EarlyStopping(Callback):
         self._monitor = _Monitor(monitor, mode, min_delta)
         self.patience, self.restore_best = count("patience", patience), flag("restore_best", restore_best)
         self.best_epoch = 0
-        self.theta: NDArray[Any] | None = None
+        self._kept: dict[str, NDArray[Any]] = {}
         self._resumed = False
 
     @property
@@ -93,29 +93,29 @@ class EarlyStopping(Callback):
     def on_train_begin(self, run: Any) -> None:
         if not self._resumed:
             self._monitor.forget()
-            self.best_epoch, self.theta = 0, None
+            self.best_epoch, self._kept = 0, {}
         self._resumed = False
 
     def on_epoch_end(self, run: Any, row: Row) -> None:
         if self._monitor.improved(row):
             self.best_epoch = row["epoch"]
             if self.restore_best:
-                self.theta = run.net.theta.copy()
+                self._kept = run.net.numbers()
         elif row["epoch"] - self.best_epoch >= self.patience:
             run.stop("early stopping")
 
     def on_train_end(self, run: Any) -> None:
-        if self.theta is not None:
-            run.net.theta[:] = self.theta
-            self.theta = None
+        if self._kept:
+            run.net.put_back(self._kept)
+            self._kept = {}
 
     def state(self) -> tuple[Tensors, Record]:
-        tensors = {} if self.theta is None else {"theta": self.theta}
+        tensors = {name: array for name, array in self._kept.items() if array.size or name == "theta"}
         return tensors, {"best": self.best, "best_epoch": self.best_epoch}
 
     def restore(self, tensors: Tensors, record: Record) -> None:
         self._monitor.best, self.best_epoch = record["best"], record["best_epoch"]
-        self.theta = tensors.get("theta")
+        self._kept = dict(tensors)
         self._resumed = True
 
 

@@ -169,7 +169,9 @@ class Network(Structure):
         op = LossOp(chosen, targets.kind)
         self.output  # noqa: B018  (raises where there is none)
         where = as_device(device, precision, self.dtype, self._device)
-        return Objective(self.graph, self.dtype, rows, targets.array, op, weights, threads, where)
+        return Objective(
+            self.graph, self.dtype, rows, targets.array, op, weights, threads, where, self.running
+        )
 
     # ---- training: see training.py
     def fit(
@@ -240,13 +242,13 @@ class Network(Structure):
             for name, (layer, sources) in self.layers.items()
         ]
         config = {**self.config(), "layers": layers, "loss": self.loss}
-        return _rebuild, (config, self._theta.copy(), self.scaler, self.history)
+        return _rebuild, (config, self._theta.copy(), self.scaler, self.history, self.running.copy())
 
     # ---- inside
     def _forward(self) -> Passes:
         self.output  # noqa: B018
         if self._passes is None:
-            self._passes = Passes(self.graph, self._theta, self.dtype)
+            self._passes = Passes(self.graph, self._theta, self.dtype, self.running)
         return self._passes
 
     def as_rows(self, X: ArrayLike) -> Array:
@@ -288,8 +290,14 @@ class Network(Structure):
         return found
 
 
-def _rebuild(config: dict[str, Any], theta: Array, scaler: Scaler | None, history: History) -> Network:
+def _rebuild(
+    config: dict[str, Any],
+    theta: Array,
+    scaler: Scaler | None,
+    history: History,
+    statistics: Array | None = None,
+) -> Network:
     net = Network.from_config(config)
-    net.theta[:] = theta
+    net.put_back({"theta": theta} | ({} if statistics is None else {"statistics": statistics}))
     net.scaler, net.history = scaler, history
     return net

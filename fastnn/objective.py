@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 
 class Objective:
-    """Asks one data set for value, gradient, Hessian-vector products and Hessian; layers such as dropout are off.
+    """Asks one data set for value, gradient, Hessian-vector products and Hessian; layers such as dropout are off, and running statistics are constants.
 
     `n` is the number of parameters. Arrays come in the network's dtype, float64 for solvers that need the digits. Threads take turns;
     copies and other processes (pickle) get memory of their own.
@@ -56,8 +56,10 @@ class Objective:
         weights: Array | None = None,
         threads: int | None = None,
         device: Device = CPU,
+        statistics: Array | None = None,
     ) -> None:
         self.n = graph.n_parameters
+        self._statistics = np.zeros(0, dtype) if statistics is None else statistics.copy()
         self._graph = (
             graph.copy()
         )  # plans are made when they are asked for: by then the network may have grown
@@ -167,7 +169,14 @@ class Objective:
             )
             machine = machine_for(self._device, plan, threads=self._threads)
             out = plan.externals.get("out")
-            arrays = {"theta": self._theta, "g": self._g, "v": self._v, "hv": self._hv, **self._data}
+            arrays = {
+                "theta": self._theta,
+                "statistics": self._statistics,
+                "g": self._g,
+                "v": self._v,
+                "hv": self._hv,
+                **self._data,
+            }
             if out is not None:
                 arrays["out"] = np.empty(out.shape, self._dtype)
             for name, array in arrays.items():

@@ -33,10 +33,11 @@ Scaling = tuple[Array, Array]
 
 
 class Passes:
-    """Runs the network forward; `theta` is read where it lies. Threads of the caller take turns: the machines have one memory each."""
+    """Runs the network forward; `theta` and the running statistics are read where they lie. Threads of the caller take turns: the machines have one memory each."""
 
-    def __init__(self, graph: Graph, theta: Array, dtype: str) -> None:
+    def __init__(self, graph: Graph, theta: Array, dtype: str, statistics: Array | None = None) -> None:
         self._graph, self._theta, self._dtype = graph, theta, dtype
+        self._statistics = np.zeros(0, dtype) if statistics is None else statistics
         self._machines: OrderedDict[Any, Any] = OrderedDict()
         self._lock = Lock()
         self._rows = 0  # of one pass; not known before many rows come
@@ -65,7 +66,7 @@ class Passes:
         )
         if resolve_threads(None, plan) > 1:
             return _unknown
-        return ask(n, plan, rest, self._theta, *(scaling or ()))
+        return ask(n, plan, rest, self._theta, *(scaling or ()), statistics=self._statistics)
 
     def outputs(
         self, X: Array, link: Kernel | None = None, threads: int | None = None, device: Device = CPU
@@ -78,7 +79,7 @@ class Passes:
                 machine = self._machine(stop - start, link, None, False, threads, device)
                 machine.bind("X", X[start:stop])
                 machine.bind("out", out[start:stop])
-                machine.refresh("theta")
+                machine.refresh("theta", "statistics")
                 machine.run()
                 machine.fetch("out")
                 machine.release("X", "out")  # or a machine that is kept would keep the caller's data
@@ -106,7 +107,7 @@ class Passes:
                 if weights is not None:
                     machine.bind("weights", weights[start:stop])
                 machine.total[0] = 0.0
-                machine.refresh("theta")
+                machine.refresh("theta", "statistics")
                 machine.run()
                 machine.fetch("out")
                 machine.release("X", "out", "y", "weights")
@@ -135,6 +136,7 @@ class Passes:
             )
             machine = machine_for(device, plan, threads=threads)
             machine.bind("theta", self._theta)
+            machine.bind("statistics", self._statistics)
             self._machines[key] = machine
             if len(self._machines) > KEPT:
                 self._machines.popitem(last=False)

@@ -1,6 +1,6 @@
 """A network in one file: safetensors, with its configuration as JSON and a checksum over everything.
 
-    tensors     one a parameter, under its name ("0/W"), C order; @scaler/shift and @scaler/scale;
+    tensors     one a parameter or running statistic, under its name ("0/W"), C order; @scaler/shift and @scaler/scale;
                 @run/... what a checkpoint adds
     metadata    format "fastnn", version (of the format), fastnn (of the library that wrote it),
                 config, record (JSON), sha256 over all of it
@@ -40,7 +40,7 @@ def save(
     net: Any, path: Any, tensors: Mapping[str, Any] | None = None, record: Mapping[str, Any] | None = None
 ) -> None:
     """Write the network to `path`; `tensors` and `record` are what a checkpoint adds to resume from."""
-    parts = dict(net.parameters)
+    parts = {**net.parameters, **net.statistics}
     config = dict(net.config())
     config.pop("scaler", None)
     if net.scaler is not None:
@@ -113,16 +113,17 @@ class _File(NamedTuple):
 
 def _put_back(net: Any, file: _File, scaler: Any) -> None:
     stored = {name: array for name, array in file.tensors.items() if not name.startswith("@")}
-    want = {name: tuple(view.shape) for name, view in net.parameters.items()}
+    views = {**net.parameters, **net.statistics}
+    want = {name: tuple(view.shape) for name, view in views.items()}
     have = {name: tuple(array.shape) for name, array in stored.items()}
     if want != have:
         name = next(n for n in [*want, *have] if want.get(n) != have.get(n))
         raise StorageError(
-            f"{file.path}: parameter {name!r} does not fit the network",
+            f"{file.path}: {'running statistic' if name in net.statistics else 'parameter'} {name!r} does not fit the network",
             got=have.get(name, "none of this name"),
             expected=want.get(name, "none of this name"),
         )
-    for name, view in net.parameters.items():
+    for name, view in views.items():
         view[...] = stored[name]
     if scaler is not None:
         arrays = {name: file.tensors[_SCALER + name] for name in ("shift", "scale")}

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn.arguments import chain_of, layer_of, shape_of_sample
 from fastnn.contracts import Loss, Part, class_config
 from fastnn.engine import CPU, Device, as_device, require
-from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError
+from fastnn.errors import FastnnError, PluginError, SettingError, ShapeError, UnknownNameError
 from fastnn.graph import Graph, Node
 from fastnn.history import History
 from fastnn.memory import aligned_zeros
@@ -56,7 +56,7 @@ class Structure:
         self.classes: Array | None = None
         self.features: list[str] | None = None
         self.history: History = History()
-        self._theta = self._room = np.zeros(0, self.dtype)
+        self._theta = self._room = self._statistics = np.zeros(0, self.dtype)
         self.training = False
         self._passes: Passes | None = None
         self.layers: dict[str, tuple[Any, tuple[str, ...]]] = {}
@@ -101,6 +101,13 @@ class Structure:
     @output.setter
     def output(self, node: Node) -> None:
         self._name_of(node)
+        if any(other.shape != node.shape for other, _ in self.graph.auxiliary):
+            raise ShapeError(
+                "auxiliary nodes do not have this output's shape",
+                got=node.shape,
+                expected=self.graph.auxiliary[0][0].shape,
+                hint="net.auxiliary = {} first",
+            )
         self.graph.output = node
         self._passes, self._prepared = None, Prepared()
 
@@ -143,14 +150,21 @@ class Structure:
 
     def _draw_new_parameters(self) -> None:
         known, n = self._theta.size, self.graph.n_parameters
-        if n > self._room.size:  # twice as much as there was: each number is copied twice at most, not once a layer
+        if (
+            n > self._room.size
+        ):  # twice as much as there was: each number is copied twice at most, not once a layer
             self._room = aligned_zeros(max(n, 2 * known), self.dtype)
             self._room[:known] = self._theta
         theta = self._room[:n]
         for name, parameter in self.graph.parameters.items():
             if parameter.offset >= known:
                 Views(self.graph.parameters, theta)[name][...] = first_values(parameter, self.seed)
-        self._theta, self._passes, self._prepared = theta, None, Prepared()
+        statistics = aligned_zeros(self.graph.n_statistics, self.dtype)
+        views = Views(self.graph.statistics, statistics)
+        for name, statistic in self.graph.statistics.items():
+            views[name][...] = statistic.initializer
+        statistics[: self._statistics.size] = self._statistics
+        self._theta, self._statistics, self._passes, self._prepared = theta, statistics, None, Prepared()
 
     # ---- parameters
     @property
@@ -171,6 +185,53 @@ class Structure:
     def parameters(self) -> Mapping[str, Array]:
         """Named views of theta: {"0/W": (n_out, n_in), "0/b": (n_out,), ...}; write into them to change the network."""
         return Views(self.graph.parameters, self._theta)
+
+    @property
+    def running(self) -> Array:
+        """All running statistics, flat, in the order they were declared."""
+        return self._statistics
+
+    @property
+    def statistics(self) -> Mapping[str, Array]:
+        """Named views of the running statistics, as a batch norm's means: {"1/mean": (channels,), ...}. Training moves them; no optimizer does."""
+        return Views(self.graph.statistics, self._statistics)
+
+    def numbers(self) -> dict[str, Array]:
+        """Copies of all that training moves, theta and statistics; `put_back` takes them back."""
+        return {"theta": self._theta.copy(), "statistics": self._statistics.copy()}
+
+    def put_back(self, numbers: Mapping[str, Array]) -> None:
+        """The network as it was when `numbers` were taken."""
+        self._theta[:] = numbers["theta"]
+        if "statistics" in numbers:
+            self._statistics[:] = numbers["statistics"]
+
+    # ---- losses inside the network
+    @property
+    def auxiliary(self) -> dict[str, float]:
+        """{name of a node: weight}: in training, the loss is that of the output plus weight times that of each of these nodes, on the same targets.
+
+        Outside training (predict, evaluate, validation, objectives) they are not run.
+        """
+        return {self._name_of(node): weight for node, weight in self.graph.auxiliary}
+
+    @auxiliary.setter
+    def auxiliary(self, weights: Mapping[str, Any]) -> None:
+        chosen = []
+        for name, weight in weights.items():
+            if name not in self.nodes:
+                raise UnknownNameError.among("node", name, self.nodes)
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not np.isfinite(weight):
+                raise SettingError(f"the weight of auxiliary loss {name!r} is no number", got=repr(weight))
+            node = self.nodes[name]
+            if node.shape != self.output_shape:
+                raise ShapeError(
+                    f"auxiliary node {name!r} does not have the output's shape, whose targets it shares",
+                    got=node.shape,
+                    expected=self.output_shape,
+                )
+            chosen.append((node, float(weight)))
+        self.graph.auxiliary = tuple(chosen)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -206,6 +267,7 @@ class Structure:
 
     def config(self) -> dict[str, Any]:
         """Everything but the numbers, fit for JSON; `from_config` takes it back."""
+        auxiliary = {"auxiliary": self.auxiliary} if self.graph.auxiliary else {}
         return {
             "input_shape": list(self.input_shape),
             "dtype": self.dtype,
@@ -218,6 +280,7 @@ class Structure:
             "loss": None if self.loss is None else self.loss.config(),
             "classes": None if self.classes is None else self.classes.tolist(),
             "features": self.features,
+            **auxiliary,
         }
 
     @classmethod
@@ -228,6 +291,7 @@ class Structure:
             net.apply(entry["name"], entry["layer"], *(net.nodes[name] for name in entry["inputs"]))
         if config["output"] is not None:
             net.output = net.nodes[config["output"]]
+            net.auxiliary = config.get("auxiliary", {})
         net.loss = None if config["loss"] is None else registry.get("loss", config["loss"])
         net.classes = None if config["classes"] is None else np.array(config["classes"])
         net.features = config["features"]

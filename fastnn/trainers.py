@@ -86,6 +86,7 @@ class RuleTrainer:
         self.states = {name: aligned_zeros(net.theta.size, net.dtype) for name in rule.state}
         arrays = {
             "theta": net.theta,
+            "statistics": net.running,
             "g": self.g,
             "X": data.X.reshape(n, -1),
             "y": data.targets.array,
@@ -106,7 +107,7 @@ class RuleTrainer:
         if order is not None or not self._in_order:
             self.order[:], self._in_order = np.arange(n) if order is None else order, order is None
             machine.refresh("order")
-        machine.refresh("theta")  # callbacks may have changed it
+        machine.refresh("theta", "statistics")  # callbacks may have changed it
         machine.seed(seed)
         etas = self.schedule.rates(
             self.rule.settings["eta"],
@@ -117,7 +118,7 @@ class RuleTrainer:
         try:
             return self._steps(etas, step, moved)
         finally:
-            machine.fetch("theta")
+            machine.fetch("theta", "statistics")
 
     def _steps(self, etas: Array, step: int, moved: Moved) -> Outcome:
         machine, n = self.machine, len(self.data.X)
@@ -151,9 +152,9 @@ class RuleTrainer:
         return summed / n, float(etas[-1]), None
 
     @property
-    def good(self) -> Array:
-        """The last parameters whose loss was seen to be finite."""
-        kept: Array = self.machine.kept(self._good)
+    def good(self) -> dict[str, Array]:
+        """The last parameters whose loss was seen to be finite, and the statistics of then."""
+        kept: dict[str, Array] = self.machine.kept(self._good)
         return kept
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -190,7 +191,7 @@ class SolverTrainer:
         self.steps, self.batch = 1, len(data.X)
         op = LossOp(loss, data.targets.kind)
         self.objective = Objective(
-            net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads, device
+            net.graph, net.dtype, data.X, data.targets.array, op, data.weights, threads, device, net.running
         )
         needs = _needs(solver)
         try:
@@ -199,12 +200,12 @@ class SolverTrainer:
             raise CapabilityError(
                 f"{solver.name} needs {', '.join(needs)}, but {error.what}", hint=error.hint
             ) from None
-        self.good = net.theta.copy()
+        self.good = net.numbers()
         self._state = solver.start(net.theta)
 
     def epoch(self, order: Array | None, step: int, epochs: int, seed: int, moved: Moved) -> Outcome:
         """One step; the loss is that of the parameters after it."""
-        self.good = self.net.theta.copy()
+        self.good = self.net.numbers()
         self._state = self.solver.step(self.objective, self.net.theta, self._state)
         if not _finite(self.net.theta):
             return 0.0, None, step

@@ -93,7 +93,7 @@ def fit(
     classes = _check_targets(net, X, y, chosen, sample_weight, class_weight)
     X, y, weights, held = _split(X, y, sample_weight, validation, seed)
     run = Run(net, rule, epochs, seed, shuffle, callbacks)
-    before = net.loss, net.classes, net.features, net.scaler, net.theta.copy()
+    before, numbers = (net.loss, net.classes, net.features, net.scaler), net.numbers()
     progress = Progress(verbose, epochs, 1)
     progress.start()
     try:
@@ -118,7 +118,8 @@ def fit(
         if resume is not None:
             run.restore(tensors, record)
     except BaseException:
-        net.loss, net.classes, net.features, net.scaler, net.theta = before
+        net.loss, net.classes, net.features, net.scaler = before
+        net.put_back(numbers)
         progress.stop(None)
         raise
     net.training = True
@@ -252,7 +253,7 @@ class Run:
         self.callbacks.on_epoch_end(self, row)
 
     def _diverged(self, step: int, loss: float) -> DivergedError:
-        self.net.theta[:] = self.trainer.good
+        self.net.put_back(self.trainer.good)
         return DivergedError(
             f"{'the loss is' if np.isnan(loss) else 'the parameters are'} not finite at step {step} (epoch {self.epoch + 1})",
             got=f"optimizer {self.optimizer!r}",

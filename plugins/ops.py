@@ -14,4 +14,5 @@ def fastnn_ops():
         ops.Dropout(),
         ops.MaxPool(),
         ops.AveragePool(),
+        ops.BatchNorm(),
     ]

@@ -42,8 +42,31 @@ LAYERS = {
         {"kernel": (2, 3), "input_shapes": ((2, 5, 6),)},
         {"kernel": 3, "stride": 2, "padding": ((1, 0), (1, 1)), "ceil": True, "input_shapes": ((2, 6, 7),)},
     ],
+    "batch_norm": [
+        {"input_shapes": ((3, 4, 5),), "activation": "tanh"},
+        {"input_shapes": ((4,),), "epsilon": 0.1},
+    ],
     "global_average_pool": [{"input_shapes": ((3, 4, 5),)}],
     "global_max_pool": [{"input_shapes": ((3, 4, 5),)}],
+    "take": [
+        {"shape": (4, 3), "lengths": (4, 3), "strides": (1, 4), "first": 12, "input_shapes": ((2, 3, 4),)},
+        {"shape": (2, 6), "lengths": (2, 6), "strides": (0, -1), "first": 5, "input_shapes": ((6,),)},
+    ],
+    "put": [{"shape": (4, 5), "lengths": (2, 3), "strides": (5, 1), "first": 6, "input_shapes": ((2, 3),)}],
+    "shift": [{"shape": (2, 1), "input_shapes": ((2, 3),)}],
+    "scale": [{"shape": (3,), "input_shapes": ((2, 3),)}],
+    "linear": [{"n_out": 3}],
+    "matrix_product": [
+        {"shape": (4, 2), "input_shapes": ((2, 3, 4),)},
+        {"shape": (2, 5, 3), "side": "left", "input_shapes": ((2, 3, 4),)},
+    ],
+    "rows_activation": [
+        {"activation": name, "input_shapes": ((3, 4),)} for name in ("softmax", "log_softmax")
+    ],
+    "average_along": [
+        {"axis": 1, "kernel": 2, "dilation": 2, "stride": 2, "ceil": True, "input_shapes": ((2, 6, 3),)},
+        {"axis": 0, "kernel": 3, "padding": (1, 2), "count_padding": True, "input_shapes": ((5, 2),)},
+    ],
 }
 """What a layer is checked with; a layer that is not named here is checked with its defaults on one row."""
 
@@ -86,6 +109,16 @@ OPS = {
             **pooling((3, 2), (1, 3), ((1, 0), (0, 1)), True, dilation=(2, 3)),
         },
         {"input_shapes": ((2, 5, 13),), **pooling((5, 13), (1, 1), dilation=(1, 1))},
+    ],
+    "batch_norm": [
+        {
+            "input_shapes": (shape,),
+            "parameter_shapes": (shape[:1], shape[:1]),
+            "statistic_shapes": (shape[:1], shape[:1]),
+            "epsilon": 1e-5,
+            "momentum": 0.1,
+        }
+        for shape in ((3, 2, 4), (5,), (2, 9, 15))
     ],
     "average_pool": [
         {"input_shapes": ((2, 7, 7),), **pooling((3, 3), (2, 2), ((1, 1), (1, 1)), True, counted=True)},

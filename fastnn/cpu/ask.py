@@ -114,14 +114,17 @@ def ask(
     theta: Array,
     shift: Array | None = None,
     scale: Array | None = None,
+    statistics: Array | None = None,
 ) -> Ask:
     """A function of one argument: outputs for an array of n samples, or None where the caller must look himself.
 
-    The plan takes some of the rows at a time, `last` what is left. theta, shift and scale are read where they lie at every call (both scalers float64,
+    The plan takes some of the rows at a time, `last` what is left. theta, statistics, shift and scale are read where they lie at every call (both scalers float64,
     C-contiguous, shaped as one sample).
     """
     machine = Machine(plan, last)
     machine.bind("theta", theta)
+    if statistics is not None:
+        machine.bind("statistics", statistics)
     machine.full_steps(n)
     X, out = plan.externals["X"], plan.externals["out"]
     staged = np.zeros(X.shape, plan.dtype)
@@ -148,7 +151,7 @@ def ask(
         }
     for name, value in values.items():
         words[WORDS.index(name)] = value
-    words.kept = (machine, theta, shift, scale, staged, shape, out_shape, places)
+    words.kept = (machine, theta, statistics, shift, scale, staged, shape, out_shape, places)
     build = api.PyCFunction_NewEx
     build.restype, build.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     function: Ask = build(ctypes.addressof(_method(plan.dtype)), words, None)

@@ -22,6 +22,8 @@ from fastnn.plan.fits import check_fits
 __all__ = ["Machine"]
 
 Array = NDArray[np.generic]
+MOVED = ("theta", "statistics")
+"""What training moves."""
 _AT = {name: place for place, name in enumerate(FRAME)}
 
 
@@ -78,11 +80,11 @@ class Machine:
     def fetch(self, *names: str) -> None:
         """Nothing to download either."""
 
-    def keep(self) -> Array:
-        """theta as it is now; `kept` gives it as an array."""
-        return self._bound["theta"].copy()
+    def keep(self) -> dict[str, Array]:
+        """theta and the running statistics as they are now; `kept` gives them as arrays."""
+        return {name: self._bound[name].copy() for name in MOVED if name in self._bound}
 
-    def kept(self, kept: Array) -> Array:
+    def kept(self, kept: dict[str, Array]) -> dict[str, Array]:
         """What `keep` kept."""
         return kept
 

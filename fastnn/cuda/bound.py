@@ -20,6 +20,8 @@ from fastnn.plan.fits import check_fits
 __all__ = ["FED", "Bound"]
 
 Array = NDArray[Any]
+MOVED = ("theta", "statistics")
+"""What training moves."""
 FED = ("X", "y", "weights", "order")
 """What comes by windows where X does."""
 RESIDENT_SHARE = 0.8
@@ -120,18 +122,24 @@ class Bound:
             if name in self._held and self._held[name].nbytes > SMALL:
                 del self._held[name], self._bases[name]
 
-    def keep(self) -> Any:
-        """theta as it is now, on the device; `kept` gives it as an array."""
-        offset, size = self._near["theta"]
-        memory = self.device.allocate(max(size, 1), "a copy of the parameters")
-        self.device.copy(memory.address, self._region.address + offset, size)
-        return memory
+    def keep(self) -> dict[str, Any]:
+        """theta and the running statistics as they are now, on the device; `kept` gives them as arrays."""
+        memories = {}
+        for name in MOVED:
+            if name in self._near:
+                offset, size = self._near[name]
+                memories[name] = self.device.allocate(max(size, 1), f"a copy of {name}")
+                self.device.copy(memories[name].address, self._region.address + offset, size)
+        return memories
 
-    def kept(self, memory: Any) -> Array:
+    def kept(self, memories: dict[str, Any]) -> dict[str, Array]:
         """What `keep` kept."""
-        theta = np.empty(self.plan.graph.n_parameters, self.plan.dtype)
-        self.device.download(theta, memory.address)
-        return theta
+        graph = self.plan.graph
+        sizes = {"theta": graph.n_parameters, "statistics": graph.n_statistics}
+        arrays: dict[str, Array] = {name: np.empty(sizes[name], self.plan.dtype) for name in memories}
+        for name, memory in memories.items():
+            self.device.download(arrays[name], memory.address)
+        return arrays
 
     def _upload(self, what: str, array: Array) -> Any:
         memory = self.device.allocate(max(array.nbytes, 8), what)

@@ -3,6 +3,7 @@
 from fastnn.ops.activate import Activate
 from fastnn.ops.affine import Affine
 from fastnn.ops.average_pool import AveragePool
+from fastnn.ops.batch_norm import BatchNorm
 from fastnn.ops.convolve import Convolve
 from fastnn.ops.dropout import Dropout
 from fastnn.ops.join import Add, Concatenate
@@ -18,6 +19,7 @@ __all__ = [
     "Add",
     "Affine",
     "AveragePool",
+    "BatchNorm",
     "Concatenate",
     "Convolve",
     "Dropout",

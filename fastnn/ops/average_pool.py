@@ -17,6 +17,7 @@ from typing import Any
 
 from fastnn.ops.kernel import Kernel
 from fastnn.ops.op import NodeBuffers, Op, Shape, Tape
+from fastnn.ops.sums import add_in_lanes
 from fastnn.ops.window import WINDOW, whole_plane, window, windows
 
 __all__ = ["AveragePool"]
@@ -143,32 +144,7 @@ def plane_mean(i, z, a, size):  # type: ignore[no-untyped-def]
 
 
 def plane_mean_planes(i, z, a, size, scratch):  # type: ignore[no-untyped-def]
-    z[i] = sum_in_lanes(a, i * size, size, scratch) / float(size)
-
-
-def sum_in_lanes(a, at, size, scratch):  # type: ignore[no-untyped-def]
-    """The sum of size numbers from a[at] on, in 64 partial sums: what a vector unit can do."""
-    total = 0.0
-    if size < 64:
-        for k in range(size):
-            total += a[at + k]
-        return total
-    for k in range(64):
-        scratch[k] = a[at + k]
-    for block in range(1, size // 64):
-        for k in range(64):
-            scratch[k] = scratch[k] + a[at + block * 64 + k]
-    for k in range(size % 64):
-        scratch[k] = scratch[k] + a[at + size // 64 * 64 + k]
-    for k in range(32):
-        scratch[k] = scratch[k] + scratch[k + 32]
-    for k in range(16):
-        scratch[k] = scratch[k] + scratch[k + 16]
-    for k in range(8):
-        scratch[k] = scratch[k] + scratch[k + 8]
-    for k in range(8):
-        total += scratch[k]
-    return total
+    z[i] = add_in_lanes(a, i * size, size, scratch) / float(size)
 
 
 def spread(i, da, delta, size):  # type: ignore[no-untyped-def]

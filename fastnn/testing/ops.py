@@ -30,6 +30,7 @@ def check_op(
     *,
     input_shapes: Sequence[Sequence[int]] = ((4,),),
     parameter_shapes: Sequence[Sequence[int]] = (),
+    statistic_shapes: Sequence[Sequence[int]] = (),
     smooth: bool = True,
     rel: float = 1e-7,
     **attributes: Any,
@@ -38,12 +39,15 @@ def check_op(
 
     input_shapes       shape of one sample of each input
     parameter_shapes   shapes of the parameters
+    statistic_shapes   shapes of the running statistics, which begin with 0.5
     attributes         what a layer hands to net.op(...) beside them
     """
     thing: Op = found("op", op, {})
     who = label(thing, "op")
     require(isinstance(thing, Op), f"{who}: not derived from fastnn.ops.Op")
-    layer = _Layer(thing, [tuple(s) for s in parameter_shapes], attributes)
+    layer = _Layer(
+        thing, [tuple(s) for s in parameter_shapes], [tuple(s) for s in statistic_shapes], attributes
+    )
     shapes = [tuple(s) for s in input_shapes]
     check_built(who, layer, shapes, smooth, rel)
     for training in (False, True):
@@ -58,15 +62,25 @@ class _Layer:
 
     name = "testing_layer"
 
-    def __init__(self, op: Op, parameter_shapes: list[tuple[int, ...]], attributes: dict[str, Any]) -> None:
-        self.op, self.parameter_shapes, self.attributes = op, parameter_shapes, attributes
+    def __init__(
+        self,
+        op: Op,
+        parameter_shapes: list[tuple[int, ...]],
+        statistic_shapes: list[tuple[int, ...]],
+        attributes: dict[str, Any],
+    ) -> None:
+        self.op, self.parameter_shapes, self.statistic_shapes = op, parameter_shapes, statistic_shapes
+        self.attributes = attributes
 
     def __call__(self, net: Any, *nodes: Any) -> Any:
         parameters = [
             net.parameter(f"parameter{k}", shape, "glorot_normal")
             for k, shape in enumerate(self.parameter_shapes)
         ]
-        return net.op(self.op, *nodes, parameters=parameters, **self.attributes)
+        statistics = [
+            net.statistic(f"statistic{k}", shape, 0.5) for k, shape in enumerate(self.statistic_shapes)
+        ]
+        return net.op(self.op, *nodes, parameters=parameters, statistics=statistics, **self.attributes)
 
 
 def _twice(layer: _Layer, shapes: list[tuple[int, ...]], dtype: str) -> Network:
@@ -100,6 +114,7 @@ def check_network(who: str, net: Network, training: bool, batch: int = 3) -> Non
             "X": X.astype(net.dtype),
             "y": y.astype(net.dtype),
             "theta": net.theta,
+            "statistics": net.running,
             "v": np.linspace(-1, 1, net.theta.size).astype(net.dtype),
         }
         check_plan(f"{who} ({mode}{', training' if training else ''}, {net.dtype})", plan, given)
