@@ -61,13 +61,11 @@ def save(
 
 
 def load(path: Any) -> Any:
-    """The network in `path`. Raises StorageError for a file that is damaged, changed, or not a network, or that needs a plugin."""
-    from fastnn.network import Network
-
+    """The network in `path`, or the RBM or DeepBelief. Raises StorageError for a file that is damaged, changed, or not a network, or that needs a plugin."""
     file = _read(path)
     scaler = file.config.pop("scaler", None)
     try:
-        net = Network.from_config(file.config)
+        net = _kind(file).from_config(file.config)
     except UnknownNameError as error:
         raise StorageError(
             f"{path} needs a plugin that is not here: {error.what}",
@@ -75,6 +73,23 @@ def load(path: Any) -> Any:
         ) from error
     _put_back(net, file, scaler)
     return net
+
+
+def _kind(file: _File) -> Any:
+    """The class that a file's configuration is for."""
+    from fastnn.network import Network
+    from fastnn.rbm import RBM, DeepBelief
+
+    kinds = {"network": Network, "rbm": RBM, "deep_belief": DeepBelief}
+    model = file.config.get("model", "network")
+    if model not in kinds:
+        raise StorageError(
+            f"{file.path} holds a model that this fastnn does not know",
+            got=model,
+            expected=", ".join(kinds),
+            hint="pip install --upgrade fastnn",
+        )
+    return kinds[model]
 
 
 def load_checkpoint(path: Any, net: Any) -> tuple[Tensors, dict[str, Any]]:
