@@ -236,6 +236,12 @@ class Network(Structure):
 
         storage.save(self, path)
 
+    def to_onnx(self, path: Any) -> None:
+        """Write net(X) as an ONNX model; `fastnn.from_onnx(path)` takes it back. Needs the extra `onnx`; see `help(fastnn.onnx.to_onnx)`."""
+        from fastnn import onnx
+
+        onnx.to_onnx(self, path)
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         layers = [  # the objects themselves: they need not be registered
             {"name": name, "layer": layer, "inputs": list(sources)}

@@ -24,7 +24,7 @@ OPTIONAL = {
 
 UPSTAIRS = {
     # what a network or a history can do for its user lives above it, and is fetched when it is asked for
-    "network.py": {"training", "storage", "summary"},
+    "network.py": {"onnx", "training", "storage", "summary"},
     "history.py": {"plot"},
     "callbacks.py": {"storage"},
     "plan/instruction.py": {"plan"},

@@ -10,6 +10,7 @@ Needs the extra `onnx`.
 
 from fastnn.onnx import layers
 from fastnn.onnx.backend import Prepared, backend, prepare
+from fastnn.onnx.exporting import to_onnx
 from fastnn.onnx.importing import from_onnx
 
-__all__ = ["Prepared", "backend", "from_onnx", "layers", "prepare"]
+__all__ = ["Prepared", "backend", "from_onnx", "layers", "prepare", "to_onnx"]
