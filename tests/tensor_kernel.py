@@ -16,8 +16,8 @@ def kernel(words, run):
     c = cuda.local.array(COUNT, np.float32)
     across = (w[7] + COLUMNS - 1) // COLUMNS
     i0, j0 = cuda.blockIdx.x // across * ROWS, cuda.blockIdx.x % across * COLUMNS
-    A, B = pointer(w[0], np.float32), pointer(w[3], np.float32)
-    sums(A, w[1], w[2], B, w[4], w[5], w[6], w[7], w[8], w[9], i0, j0, c)
+    A, B = (pointer(w[0], np.float32), w[1], w[2]), (pointer(w[3], np.float32), w[4], w[5])
+    sums(A, B, w[6], w[7], w[8], w[9], i0, j0, c)
     C, rows, columns = pointer(w[10], np.float32), w[6], w[7]
     for m in range(COUNT // GROUP):
         for n in range(GROUP * m, GROUP * (m + 1)):

@@ -12,12 +12,23 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.cuda.channels import channel_sums
+from fastnn.cuda.convolved import convolution
 from fastnn.cuda.product import tile_product
 from fastnn.cuda.storage import storage
 from fastnn.cuda.tile import TILES
 from fastnn.cuda.toolkit import cuda, pointer
 
-__all__ = ["check", "collect", "column_sums", "gather_rows", "product", "sum_of_parts"]
+__all__ = [
+    "channel_sums",
+    "check",
+    "collect",
+    "column_sums",
+    "convolution",
+    "gather_rows",
+    "product",
+    "sum_of_parts",
+]
 
 
 def product(
@@ -38,7 +49,9 @@ def product(
     shape: Any
     if precision == "float32":
         shape = TILES[tile]
-        form = tile_product(real, shape, A_along_k, B_along_k)
+        form = tile_product(
+            real, shape, *("along" if along else "across" for along in (A_along_k, B_along_k))
+        )
     else:
         from fastnn.cuda.tensor import (
             TENSOR_TILES,
@@ -54,7 +67,7 @@ def product(
     @cuda.jit(device=True)
     def run(w, C, step, row, seed, eta):  # type: ignore[no-untyped-def]
         start, start_row = pointer(w[0], real), w[1]
-        A, B = pointer(w[2], real), pointer(w[5], real)
+        A, B = (pointer(w[2], real), w[3], w[4]), (pointer(w[5], real), w[6], w[7])
         rows, columns, depth, splits = w[8], w[9], w[10], w[11]
         c = cuda.local.array(COUNT, real)
         down, across = (rows + ROWS - 1) // ROWS, (columns + COLUMNS - 1) // COLUMNS
@@ -64,7 +77,7 @@ def product(
             i0, j0 = place // across * ROWS, place % across * COLUMNS
             first = part * share
             last = min(first + share, depth)
-            sums(A, w[3], w[4], B, w[6], w[7], rows, columns, first, last, i0, j0, c)
+            sums(A, B, rows, columns, first, last, i0, j0, c)
             # loops of 16: longer ones are not unrolled, and the sums would leave the registers
             if w[0] != 0 and not split:
                 for m in range(COUNT // RUN):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+from fastnn.cuda.convolution import Convolution, Cut, convolution_of
+from fastnn.cuda.reciprocal import reciprocal
 from fastnn.cuda.tile import LARGE, Geometry
 from fastnn.cuda.unit import Part, StageText
 from fastnn.errors import CapabilityError
@@ -26,6 +28,8 @@ PARTS, BAD = Place(None, "parts"), Place(None, "bad")
 NOTHING = 0
 MOST_SPLITS = 4
 """Parts that a sum may be split into for the sake of a larger tile: each writes C once more."""
+LONG = 512
+"""Numbers of k that pay for writing a tile of C once more."""
 MOST = 2**31
 """Numbers that one instruction may write: what can be counted in the 31 bits of a grid."""
 _ALONE = ("data.collect", "data.check", "data.gather_rows")
@@ -115,8 +119,13 @@ def _lowered(group: list[Instruction], dtype: str, geometry: Geometry, precision
     factors = product_of(head)
     if factors is not None:
         return _product(head, tails, factors, dtype, geometry, precision)
+    convolved = convolution_of(head)
+    if convolved is not None:
+        return _convolution(head, tails, convolved, dtype, geometry, precision)
     if head.kernel.name == "affine.gradient_b":
         return _column_sums(head, tails, dtype, geometry)
+    if head.kernel.name == "convolve.gradient_b":
+        return _channel_sums(head, tails, dtype, geometry)
     n, words = head.operands[-1].size, list[Word]()
     if head.kernel.name == "data.collect":
         form, words = f"forms.collect(real, {geometry.threads})", [Place(head.operands[1]), n]
@@ -189,10 +198,57 @@ def _product(
     return _split(form, words, head, tails, dtype, geometry, blocks, splits, start)
 
 
+def _convolution(
+    head: Instruction,
+    tails: list[Instruction],
+    p: Convolution,
+    dtype: str,
+    geometry: Geometry,
+    precision: str,
+) -> list[Stage]:
+    tile, splits = _cut(p.rows, p.columns, p.depth, dtype, geometry, precision, p.times, p.depth // LONG)
+    start: list[Word] = [NOTHING, 0]
+    if p.bias is not None:
+        start = [Place(p.bias), 0]
+    elif head.accumulate:
+        start = [Place(head.result), 1]
+    numbers = p.words(Cut(tile.rows, tile.columns, tile.depth, splits))
+    blocks = numbers[0]
+    words: list[Word] = [*start, Place(p.A), Place(p.image), PARTS, head.result.size, *numbers]
+    sides = f'"{p.sides[0]}", "{p.sides[1]}"'
+    form = f'forms.convolution(real, "{tile.name}", "{precision}", {sides}, {splits > 1}, {{then}})'
+    if splits == 1:
+        return [_formed(form, words, head, tails, dtype, blocks)]
+    first, second = _split(form, words, head, tails, dtype, geometry, blocks, splits, [NOTHING, 0])
+    if head.accumulate:  # the first part begins with what is there
+        first.touches += [(*touch[:3], False, 0) for touch in _touches(head, dealt=False) if touch[3]]
+    return [first, second]
+
+
+def _channel_sums(head: Instruction, tails: list[Instruction], dtype: str, geometry: Geometry) -> list[Stage]:
+    samples, channels, *image = head.operands[1].shape
+    numbers = samples * prod(image)
+    splits = max(1, min(geometry.enough // channels, numbers // (8 * geometry.least_depth)))
+    start: list[Word] = [Place(head.result) if head.accumulate else NOTHING, 0]
+    words: list[Word] = [start[0], Place(head.operands[1]), channels, prod(image), numbers]
+    words += [-(-numbers // splits), splits, PARTS, *reciprocal(channels), *reciprocal(prod(image))]
+    form = f"forms.channel_sums(real, {geometry.threads}, {splits > 1}, {{then}})"
+    if splits == 1:
+        return [_formed(form, words, head, tails, dtype, channels)]
+    return _split(form, words, head, tails, dtype, geometry, channels * splits, splits, start)
+
+
 def _cut(
-    rows: int, columns: int, depth: int, dtype: str, geometry: Geometry, precision: str
+    rows: int,
+    columns: int,
+    depth: int,
+    dtype: str,
+    geometry: Geometry,
+    precision: str,
+    times: int = 1,
+    most: int = 0,
 ) -> tuple[Any, int]:
-    """The tile for a product, and into how many parts its sum over k is split."""
+    """The tile for a product that is there so many times, and into how many parts its sum over k is split; for the sake of a larger tile, `most` if that is more."""
     tiles: tuple[Any, ...] = geometry.tiles
     if precision != "float32":
         from fastnn.cuda.tensor import TENSOR_TILES
@@ -201,10 +257,10 @@ def _cut(
     elif dtype == "float64":
         tiles = tuple(tile for tile in tiles if tile is not LARGE)  # its sums alone would fill the registers
     for tile in tiles:
-        blocks = -(-rows // tile.rows) * -(-columns // tile.columns)
+        blocks = -(-rows // tile.rows) * -(-columns // tile.columns) * times
         fits = 2 * rows > tile.rows and 2 * columns > tile.columns
         if tile is tiles[-1] or (
-            fits and blocks * min(MOST_SPLITS, depth // geometry.least_depth) >= geometry.enough
+            fits and blocks * min(max(MOST_SPLITS, most), depth // geometry.least_depth) >= geometry.enough
         ):
             break
     return tile, max(1, min(geometry.enough // blocks, depth // geometry.least_depth))

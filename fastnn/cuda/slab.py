@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.cuda.mma import address_at, here, pack, read_real, read_reals, write_word, write_words
+from fastnn.cuda.slab_of_image import of_image, of_steps
 from fastnn.cuda.toolkit import cuda, inlined
 
 __all__ = ["DEPTH", "WORDS", "place", "slab"]
@@ -51,7 +52,7 @@ def place(sixteen, step, group, member):  # type: ignore[no-untyped-def]
     return (sixteen * 64 + step * 32 + ((group ^ step) << 2) + ((member ^ (group >> 1)) & 3)) * 4
 
 
-def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> Any:
+def slab(extent: int, threads: int, slabs: int, precision: str, side: str, kind: str = "along") -> Any:
     """How a thread carries its part of `slabs` slabs: start, once; read, to REALS registers; write, to shared memory; onward, to the next.
 
     Every 2 extent threads share a slab; each takes 8 words of it, of rows i and i + 8 (with t = threadIdx.x % (2 extent), lane = t % 32):
@@ -72,8 +73,9 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
     rounded = pack[precision]
 
     @inlined
-    def start(p, outer, inner, i0, beyond, first, last):  # type: ignore[no-untyped-def]
+    def start(of, i0, beyond, first, last):  # type: ignore[no-untyped-def]
         """Of the thread's first number: the address; the stride that is not 1; and, in one register, the way, how many rows from it on are inside, its k."""
+        p, outer, inner = of
         t, team = cuda.threadIdx.x & (SHARERS - 1), cuda.threadIdx.x // SHARERS
         if inner != 1:
             way, i, k = REALS_ACROSS, (t // 8 & (SIXTEENS - 1)) * 16 + (t & 7), t // HALF * 4
@@ -100,8 +102,8 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
         return part // HALVES * 8 * HALVES + part % HALVES
 
     @inlined
-    def read(reals, at, stride, about, left):  # type: ignore[no-untyped-def]
-        stride, about = np.int64(here(stride)), here(about)
+    def read(reals, of, held, left):  # type: ignore[no-untyped-def]
+        at, stride, about = held[0], np.int64(here(held[1])), here(held[2])
         way, rows, ks = (
             about & 3,
             about >> 2 & 63,
@@ -131,9 +133,11 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
                         reals[n + (4 * row + w) * HALVES] = read_real(address) if w < count else ZERO
 
     @inlined
-    def onward(at, stride, about):  # type: ignore[no-untyped-def]
-        """The address in the next slabs."""
-        return at + slabs * SLAB * BYTES * (np.int64(here(stride)) if about & 3 == REALS_ACROSS else 1)
+    def onward(held):  # type: ignore[no-untyped-def]
+        """The same in the next slabs."""
+        at, stride, about = held
+        at += slabs * SLAB * BYTES * (np.int64(here(stride)) if about & 3 == REALS_ACROSS else 1)
+        return at, stride, about
 
     @inlined
     def word(reals, n):  # type: ignore[no-untyped-def]
@@ -142,12 +146,11 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
         return rounded(reals[2 * n], reals[2 * n + 1])
 
     @inlined
-    def write(words, begin, reals, about):  # type: ignore[no-untyped-def]
+    def write_so(words, begin, reals, way):  # type: ignore[no-untyped-def]
         thread = here(cuda.threadIdx.x)
         t, team = thread & (SHARERS - 1), thread // SHARERS
         if IDLE and team >= TEAMS:
             return
-        way = here(about) & 3
         for u in range(UNITS):
             to = begin + (u * TEAMS + team) * SIZE
             if way == REALS_APART:
@@ -169,4 +172,25 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str) -> An
                     four = (word(reals, n), one, other, word(reals, n + 5))
                     write_words(words, to + place(sixteen, step, group, member), four)
 
-    return SimpleNamespace(start=start, read=read, onward=onward, write=write, REALS=REALS)
+    if kind in ("along", "across"):
+
+        @inlined
+        def write(words, begin, reals, held):  # type: ignore[no-untyped-def]
+            write_so(words, begin, reals, here(held[2]) & 3)
+
+        return SimpleNamespace(start=start, read=read, onward=onward, write=write, REALS=REALS)
+
+    lanes = SimpleNamespace(
+        SLAB=SLAB, SLABS=slabs, HALVES=HALVES, SIXTEENS=SIXTEENS, SHARERS=SHARERS, HALF=HALF, TEAMS=TEAMS,
+        IDLE=IDLE, PARTS=PARTS, k_of=k_of, n_of=n_of,
+    )  # fmt: skip
+    found = of_steps(lanes) if kind == "steps" else of_image(lanes)
+    WAY = REALS_APART if kind == "steps" else REALS_ACROSS
+
+    @inlined
+    def write_found(words, begin, reals, held):  # type: ignore[no-untyped-def]
+        write_so(words, begin, reals, WAY)
+
+    return SimpleNamespace(
+        start=found.start, read=found.read, onward=found.onward, write=write_found, REALS=REALS
+    )

@@ -66,12 +66,14 @@ TENSOR_TILES = {tile.name: tile for tile in ((TINY,) if SIMULATED else (LARGE, M
 
 
 @cache
-def tensor_product(real: Any, precision: str, tile: TensorTile) -> Any:
-    """Device functions: sums(A, a_row, a_k, B, b_column, b_k, rows, columns, first, last, i0, j0, c), row_of(n), column_of(n); and count.
+def tensor_product(
+    real: Any, precision: str, tile: TensorTile, A_side: str = "along", B_side: str = "along"
+) -> Any:
+    """Device functions: sums(A, B, rows, columns, first, last, i0, j0, c), row_of(n), column_of(n); and count.
 
-    A and B are pointers to float32, A[i,k] = A[i*a_row + k*a_k], B[k,j] = B[j*b_column + k*b_k]; read fast where one stride is 1. All threads
-    of the block call it; c, a cuda.local.array of `count` numbers, gets this thread's sums of the tile whose first element is C[i0,j0]: sum n
-    is that of row i0 + row_of(n), column j0 + column_of(n). TypeError where real is not float32.
+    A and B are the tuples that their sides ask for (sides.py): (pointer to float32, by_i, by_k) of a matrix, "along" or "across", read fast where one
+    of the two is 1. All threads of the block call it; c, a cuda.local.array of `count` numbers, gets this thread's sums of the tile whose first element is C[i0,j0]: sum n
+    is that of row i0 + row_of(n), column j0 + column_of(n). column_number(n), first_of(number), own_columns as in product.py. TypeError where real is not float32.
     """
     if np.dtype(real) != np.float32:
         raise TypeError(f"tensor cores multiply float32 networks here, not {np.dtype(real)}")
@@ -86,8 +88,8 @@ def tensor_product(real: Any, precision: str, tile: TensorTile) -> Any:
             f"two slabs of {tile} take {2 * BUFFER * BYTES} bytes of shared memory, there are {STORAGE_BYTES}"
         )
     of_a, of_b = (
-        slab(ROWS, tile.threads, SLABS, precision, "A"),
-        slab(COLUMNS, tile.threads, SLABS, precision, "B"),
+        slab(ROWS, tile.threads, SLABS, precision, "A", A_side),
+        slab(COLUMNS, tile.threads, SLABS, precision, "B", B_side),
     )
     start_a, read_a, onward_a, write_a, A_REALS = of_a.start, of_a.read, of_a.onward, of_a.write, of_a.REALS
     start_b, read_b, onward_b, write_b, B_REALS = of_b.start, of_b.read, of_b.onward, of_b.write, of_b.REALS
@@ -114,11 +116,10 @@ def tensor_product(real: Any, precision: str, tile: TensorTile) -> Any:
                     )
 
     @inlined
-    def sums(A, a_row, a_k, B, b_column, b_k, rows, columns, first, last, i0, j0, c):  # type: ignore[no-untyped-def]
+    def sums(A, B, rows, columns, first, last, i0, j0, c):  # type: ignore[no-untyped-def]
         words = pointer(storage(), np.int32)
         a_next, b_next = cuda.local.array(A_REALS, np.float32), cuda.local.array(B_REALS, np.float32)
-        a_at, a_stride, a_about = start_a(A, a_row, a_k, i0, rows, first, last)
-        b_at, b_stride, b_about = start_b(B, b_column, b_k, j0, columns, first, last)
+        a_at, b_at = start_a(A, i0, rows, first, last), start_b(B, j0, columns, first, last)
         # short loops in one another are unrolled; one long loop is not, and would put c into memory
         for m in range(M):
             for n in range(8 * N):
@@ -126,20 +127,20 @@ def tensor_product(real: Any, precision: str, tile: TensorTile) -> Any:
         here, filled, left = 0, False, np.int32(last - first)
         while True:
             if left > 0:
-                read_a(a_next, a_at, a_stride, a_about, left)
+                read_a(a_next, A, a_at, left)
             if filled:
                 multiply_half(words, BUFFER - here, 0, c)
             if left > 0:
-                write_a(words, here, a_next, a_about)
-                read_b(b_next, b_at, b_stride, b_about, left)
+                write_a(words, here, a_next, a_at)
+                read_b(b_next, B, b_at, left)
             if filled:
                 multiply_half(words, BUFFER - here, 1, c)
             if left <= 0:
                 break
-            write_b(words, here + B_FIRST, b_next, b_about)
+            write_b(words, here + B_FIRST, b_next, b_at)
             cuda.syncthreads()
             here, filled, left = BUFFER - here, True, np.int32(left - STEP)
-            a_at, b_at = onward_a(a_at, a_stride, a_about), onward_b(b_at, b_stride, b_about)
+            a_at, b_at = onward_a(a_at), onward_b(b_at)
         cuda.syncthreads()  # whoever comes next may write where others still read
 
     @inlined
@@ -152,4 +153,15 @@ def tensor_product(real: Any, precision: str, tile: TensorTile) -> Any:
         lane, warp = cuda.threadIdx.x & 31, cuda.threadIdx.x >> 5
         return warp % ACROSS * (16 * N) + (lane & 3) * 2 + n // 4 % (2 * N) * 8 + (n & 1)
 
-    return SimpleNamespace(sums=sums, row_of=row_of, column_of=column_of, count=COUNT)
+    @inlined
+    def column_number(n):  # type: ignore[no-untyped-def]
+        return n // 4 % (2 * N) * 2 + (n & 1)
+
+    @inlined
+    def first_of(number):  # type: ignore[no-untyped-def]
+        return number // 2 * 4 + (number & 1)
+
+    return SimpleNamespace(
+        sums=sums, row_of=row_of, column_of=column_of, count=COUNT,
+        own_columns=4 * N, column_number=column_number, first_of=first_of,
+    )  # fmt: skip

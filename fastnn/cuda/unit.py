@@ -125,7 +125,9 @@ def _run(stage: StageText, name: str, follows: bool) -> list[str]:
     kernel, checks = stage.head.kernel, stage.head.checks
     lines = operand_lines(kernel, _RUN_VALUES, _REAL)
     if follows:
-        lines.append(f"    _o = {name}_operands(_w, {kernel.result}, {_RUN})")
+        flat = kernel.arrays[kernel.result].endswith("*")
+        result = kernel.result if flat else f"pointer(_w[{stage.result}], {stage.result_type})"
+        lines.append(f"    _o = {name}_operands(_w, {result}, {_RUN})")
     if checks:
         lines.append(f"    _go = {_GO.format(stage.bad)}")
     lines.append("    for _i in range(cuda.grid(1), _w[0] * _w[1], cuda.gridsize(1)):")
