@@ -40,7 +40,11 @@ def _body(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
         )
         if position > 0 and spec == "*" and buffer.same_place(result)
     )
-    return kernel_unit(kernel, dtype, instruction.accumulate, same), body_words(instruction, real_word)
+    words = body_words(instruction, real_word)
+    if kernel.vector is not None:
+        kernel = kernel.vector
+        words[1] = kernel.inner(result.shape)
+    return kernel_unit(kernel, dtype, instruction.accumulate, same), words
 
 
 def _product_unit(dtype: str) -> Unit:
