@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fastnn.plot import COLOURS, INK
+
 FIGURES: dict[str, dict[str, Any]] = {
     "perceptron": {"seeds": 3},
     "xor": {"seeds": 12, "widths": (2, 8), "steps": 100_000},
@@ -32,7 +34,9 @@ FIGURES: dict[str, dict[str, Any]] = {
 """Names of figures, which are those of examples, and the settings with which these are run."""
 
 FOLDER = Path(__file__).parent / "figures"
-WIDTH, COLOURS = 1280, 48  # of a picture: what a page shows, and what keeps it small
+WIDTH = 1280  # pixels across
+SHADES = (1.0, 0.8, 0.6, 0.4, 0.2)  # of a colour on white
+OTHERS = 48  # colours beside them
 
 
 def draw(name: str, folder: Path = FOLDER) -> Path:
@@ -45,13 +49,18 @@ def draw(name: str, folder: Path = FOLDER) -> Path:
 
 
 def shrink(path: Path) -> None:
-    """Fewer pixels and a palette: a fifth of the size, and nothing that an eye would see."""
-    from PIL import Image  # matplotlib brings it
+    """Fewer pixels and a palette, a quarter of the size: the house's colours and their shades, and what else the picture has most of."""
+    from PIL import Image, ImageColor  # matplotlib brings it
 
     image = Image.open(path).convert("RGB")
     if image.width > WIDTH:
         image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    own = [ImageColor.getrgb(colour) for colour in (*COLOURS, INK)]
+    shades = [round(255 - part * (255 - c)) for rgb in own for part in SHADES for c in rgb]
+    most = image.quantize(OTHERS, dither=Image.Dither.NONE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([255, 255, 255] + shades + most[: 3 * OTHERS])
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
