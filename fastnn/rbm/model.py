@@ -17,7 +17,7 @@ from fastnn.errors import DataError, SettingError
 from fastnn.history import History
 from fastnn.network import Network
 from fastnn.passes import Passes
-from fastnn.rbm.ops import Conditional, ContrastiveDivergence, FreeEnergy, chain
+from fastnn.rbm.ops import Conditional, FreeEnergy, chain
 from fastnn.rbm.training import RECONSTRUCTION, Contrast, as_network, statistics
 from fastnn.rbm.units import STREAMS, units
 
@@ -76,11 +76,9 @@ class RBM:
         self._passes: dict[Any, Passes] = {}
         self.history = History()
 
-    def _network(
-        self, seed: int, dtype: str, k: int = 1, mean_field: bool = False, decay: float = 0.0, chains: int = 0
-    ) -> Network:
-        op = ContrastiveDivergence(*self._units, k, mean_field, decay)
-        return as_network(self.n_visible, Contrast(self.n_hidden, op, self.scale, chains), seed, dtype)
+    def _network(self, seed: int, dtype: str, **how: Any) -> Network:
+        layer = Contrast(self.n_hidden, self.visible, self.hidden, self.scale, **how)
+        return as_network(self.n_visible, layer, seed, dtype)
 
     # ---- parameters
     @property
@@ -232,7 +230,8 @@ class RBM:
         held = settings.get("validation")
         if held is not None and not isinstance(held, (int, float)):
             settings["validation"] = (held, held)
-        net = self._network(self.seed, self.dtype, k, mean_field, decay, chains)
+        how = {"k": k, "mean_field": mean_field, "decay": decay, "chains": chains}
+        net = self._network(self.seed, self.dtype, **how)
         net.theta = self.theta
         if chains and len(rows):
             if self.n_chains != chains:
@@ -270,7 +269,7 @@ class RBM:
         It comes nearer to the gradient, in expectation, as k grows: contrastive divergence stops before the chains forget where they began.
         """
         k, mean_field = inputs.count("k", k), inputs.flag("mean_field", mean_field)
-        net = self._network(self.seed, self.dtype, k, mean_field)
+        net = self._network(self.seed, self.dtype, k=k, mean_field=mean_field)
         net.theta = self.theta
         where = as_device(device, None, self.dtype)
         g = statistics(net, self._rows(X), self.seed if seed is None else seed, threads, where)

@@ -13,6 +13,7 @@ from fastnn.memory import aligned_zeros
 from fastnn.network import Network
 from fastnn.ops import LossOp
 from fastnn.rbm.ops import ContrastiveDivergence
+from fastnn.rbm.units import units
 from fastnn.registry import registry
 
 __all__ = ["RECONSTRUCTION", "Contrast", "as_network", "statistics"]
@@ -38,17 +39,30 @@ class Contrast:
 
     name = "contrast"
 
-    def __init__(self, n_hidden: int, op: ContrastiveDivergence, scale: float, chains: int = 0) -> None:
-        self.n_hidden, self.op, self.scale, self.chains = n_hidden, op, scale, chains
+    def __init__(
+        self,
+        n_hidden: int,
+        visible: str = "binary",
+        hidden: str = "binary",
+        scale: float = 0.01,
+        k: int = 1,
+        mean_field: bool = False,
+        decay: float = 0.0,
+        chains: int = 0,
+    ) -> None:
+        self.n_hidden, self.visible, self.hidden, self.scale = n_hidden, visible, hidden, scale
+        self.k, self.mean_field, self.decay, self.chains = k, mean_field, decay, chains
 
     def __call__(self, net: Any, v: Any) -> Any:
         n_visible = v.shape[0]
-        W = net.parameter(
-            "W", (self.n_hidden, n_visible), registry.get("initializer", "normal", scale=self.scale)
-        )
+        first = registry.get("initializer", "normal", scale=self.scale)
+        W = net.parameter("W", (self.n_hidden, n_visible), first)
         b, c = net.parameter("b", (self.n_hidden,)), net.parameter("c", (n_visible,))
         chains = (net.statistic("chains", (self.chains, self.n_hidden)),) if self.chains else ()
-        return net.op(self.op, v, parameters=(W, b, c), statistics=chains)
+        op = ContrastiveDivergence(
+            units(self.visible), units(self.hidden), self.k, self.mean_field, self.decay
+        )
+        return net.op(op, v, parameters=(W, b, c), statistics=chains)
 
 
 def as_network(n_visible: int, layer: Contrast, seed: int, dtype: str) -> Network:
