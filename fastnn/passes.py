@@ -66,7 +66,8 @@ class Passes:
         )
         if resolve_threads(None, plan) > 1:
             return _unknown
-        return ask(n, plan, rest, self._theta, *(scaling or ()), statistics=self._statistics)
+        shift, scale = scaling or (None, None)
+        return ask(n, plan, rest, self._theta, shift, scale, self._statistics)
 
     def outputs(
         self, X: Array, link: Kernel | None = None, threads: int | None = None, device: Device = CPU

@@ -1,4 +1,4 @@
-"""Layers that join nodes: Add for residual networks, Concatenate for inception networks; Flatten for what follows.
+"""Layers that join nodes: Add for residual networks, Concatenate for inception networks, Multiply for gates.
 
 >>> import fastnn as fnn
 >>> net = fnn.Network(2)
@@ -8,7 +8,7 @@
 (2,)
 """
 
-from fastnn import hookimpl
+from fastnn import ShapeError, hookimpl
 
 
 class Add:
@@ -29,15 +29,22 @@ class Concatenate:
         return net.op("concatenate", *nodes)
 
 
-class Flatten:
-    """Each sample as one row; nothing moves in memory."""
+class Multiply:
+    """z = a_1 a_2 ..., element by element; nodes after the first may have trailing axes of length 1, as (channels, 1, 1)."""
 
-    name = "flatten"
+    name = "multiply"
 
-    def __call__(self, net, a):
-        return net.op("flatten", a)
+    def __call__(self, net, *nodes):
+        if len(nodes) < 2:
+            raise ShapeError(
+                f"layer {net.name!r} (Multiply) multiplies two or more nodes", got=f"{len(nodes)}"
+            )
+        z = nodes[0]
+        for node in nodes[1:]:
+            z = net.op("multiply", z, node)
+        return z
 
 
 @hookimpl
 def fastnn_layers():
-    return [Add, Concatenate, Flatten]
+    return [Add, Concatenate, Multiply]

@@ -15,4 +15,10 @@ def fastnn_ops():
         ops.MaxPool(),
         ops.AveragePool(),
         ops.BatchNorm(),
+        ops.LocalResponseNorm(),
+        ops.LayerNorm(),
+        ops.Multiply(),
+        ops.Reshape(),
+        ops.Transpose(),
+        ops.Pad(),
     ]

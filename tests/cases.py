@@ -46,6 +46,16 @@ LAYERS = {
         {"input_shapes": ((3, 4, 5),), "activation": "tanh"},
         {"input_shapes": ((4,),), "epsilon": 0.1},
     ],
+    "local_response_norm": [
+        {"input_shapes": ((5, 3, 2),), "size": 3, "alpha": 0.5},
+        {"input_shapes": ((4,),), "size": 2, "k": 2.0},
+    ],
+    "layer_norm": [{"input_shapes": ((4,),)}, {"input_shapes": ((2, 3, 4),), "epsilon": 0.1}],
+    "multiply": [{"input_shapes": ((4,), (4,), (4,))}],
+    "reshape": [{"shape": (3, -1), "input_shapes": ((6, 2),)}],
+    "transpose": [{"axes": (1, 0), "input_shapes": ((2, 3),)}],
+    "pad": [{"padding": 1, "value": 0.5, "input_shapes": ((2, 2, 3),)}, {"padding": ((1, 2),)}],
+    "identity": [{"input_shapes": ((2, 3),)}],
     "global_average_pool": [{"input_shapes": ((3, 4, 5),)}],
     "global_max_pool": [{"input_shapes": ((3, 4, 5),)}],
     "take": [
@@ -120,6 +130,21 @@ OPS = {
         }
         for shape in ((3, 2, 4), (5,), (2, 9, 15))
     ],
+    "local_response_norm": [
+        {"input_shapes": (shape,), "size": size, "alpha": 0.7, "beta": 0.75, "k": 1.5}
+        for shape, size in (((7, 2, 3), 4), ((3,), 5))
+    ],
+    "layer_norm": [
+        {"input_shapes": (shape,), "parameter_shapes": (shape, shape), "epsilon": 1e-3}
+        for shape in ((5,), (2, 3, 12))
+    ],
+    "multiply": [{"input_shapes": ((5,), (5,))}, {"input_shapes": ((2, 2, 3), (2, 1, 1))}],
+    "reshape": [{"input_shapes": ((2, 6),), "shape": (3, -1, 2)}],
+    "transpose": [
+        {"input_shapes": ((2, 3, 4),), "axes": (2, 0, 1)},
+        {"input_shapes": ((2, 1, 2, 3),), "axes": (3, 2, 1, 0)},
+    ],
+    "pad": [{"input_shapes": ((2, 2, 3),), "padding": ((1, 0), (0, 2), (1, 1)), "value": -1.5}],
     "average_pool": [
         {"input_shapes": ((2, 7, 7),), **pooling((3, 3), (2, 2), ((1, 1), (1, 1)), True, counted=True)},
         {"input_shapes": ((1, 6, 7),), **pooling((3, 2), (1, 3), ((1, 0), (0, 1)), True, counted=False)},

@@ -25,6 +25,7 @@ class FakeNetwork:
             "0/W": self.theta[: n_in * n_out].reshape(n_out, n_in),
             "0/b": self.theta[n_in * n_out :],
         }
+        self.statistics = {}
         self.scaler = None
 
     def config(self):
