@@ -1,5 +1,6 @@
 """The networks of the zoo as the papers and PyTorch's files have them: how many parameters, which shapes, which names."""
 
+import functools
 import hashlib
 
 import pytest
@@ -48,16 +49,13 @@ STATE_DICTS = {  # tensors but num_batches_tracked, and sha256 of sorted "name s
 }
 
 
-@pytest.fixture
-def build(monkeypatch):
-    """Builds a network of the table without drawing its parameters, which takes seconds where there are a hundred million."""
-    monkeypatch.setattr("fastnn.structure.first_values", lambda parameter, seed: 0.0)
-
-    def built(name):
-        make, options, _ = NETWORKS[name]
+@functools.cache
+def build(name):
+    """A network of the table without numbers: a hundred million take seconds to draw."""
+    make, options, _ = NETWORKS[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastnn.structure.Structure._draw_new_parameters", lambda self: None)
         return make(**options)
-
-    return built
 
 
 def shapes(net):
@@ -65,26 +63,26 @@ def shapes(net):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_parameters_are_as_many_as_published(build, name):
-    assert build(name).theta.size == NETWORKS[name][2]
+def test_parameters_are_as_many_as_published(name):
+    assert build(name).graph.n_parameters == NETWORKS[name][2]
 
 
 @pytest.mark.parametrize("name", STATE_DICTS)
-def test_tensors_have_the_names_and_shapes_of_pytorchs_files(build, name):
+def test_tensors_have_the_names_and_shapes_of_pytorchs_files(name):
     net = build(name)
-    own = {**net.parameters, **net.statistics}
+    own = {**net.graph.parameters, **net.graph.statistics}
     lines = sorted(f"{theirs} {own[name].shape}" for theirs, name in zoo.torch_names(net).items())
     assert (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]) == STATE_DICTS[name]
 
 
-def test_shapes_of_lenet(build):
+def test_shapes_of_lenet():
     assert shapes(build("lenet")) == {
         "conv1": (6, 24, 24), "pool1": (6, 12, 12), "conv2": (16, 8, 8), "pool2": (16, 4, 4), "flatten": (256,),
         "fc1": (120,), "fc2": (84,), "fc3": (10,),
     }  # fmt: skip
 
 
-def test_shapes_of_the_grouped_alexnet(build):
+def test_shapes_of_the_grouped_alexnet():
     assert shapes(build("alexnet, grouped")) == {
         "conv1": (96, 55, 55), "norm1": (96, 55, 55), "pool1": (96, 27, 27),
         "conv2": (256, 27, 27), "norm2": (256, 27, 27), "pool2": (256, 13, 13),
@@ -93,7 +91,7 @@ def test_shapes_of_the_grouped_alexnet(build):
     }  # fmt: skip
 
 
-def test_shapes_of_alexnet_in_one_tower(build):
+def test_shapes_of_alexnet_in_one_tower():
     assert shapes(build("alexnet")) == {
         "features.0": (64, 55, 55), "features.2": (64, 27, 27), "features.3": (192, 27, 27), "features.5": (192, 13, 13),
         "features.6": (384, 13, 13), "features.8": (256, 13, 13), "features.10": (256, 13, 13), "features.12": (256, 6, 6),
@@ -114,7 +112,7 @@ VGG = {  # channels@size of every convolution and pool; table 1 of the paper
 
 
 @pytest.mark.parametrize("depth", VGG)
-def test_shapes_of_vgg(build, depth):
+def test_shapes_of_vgg(depth):
     found = shapes(build(f"vgg {depth}"))
     images = [f"{shape[0]}@{shape[1]}" for shape in found.values() if len(shape) == 3]
     assert images == VGG[depth].split()
@@ -167,13 +165,13 @@ def googlenet_shapes(heads, parts):
     return table | {"avgpool": image(1024, 1), "flatten": (1024,), "dropout": (1024,), "fc": (1000,)}
 
 
-def test_shapes_of_googlenet(build):
+def test_shapes_of_googlenet():
     responses = {"norm1": image(64, 56), "norm2": image(192, 56)}
     assert shapes(build("googlenet")) == googlenet_shapes(False, ("conv",)) | responses
     assert shapes(build("googlenet, heads")) == googlenet_shapes(True, ("conv",)) | responses
 
 
-def test_shapes_of_googlenet_with_batch_normalisation(build):
+def test_shapes_of_googlenet_with_batch_normalisation():
     assert shapes(build("googlenet, norm, heads")) == googlenet_shapes(True, ("conv", "bn"))
 
 
@@ -201,7 +199,7 @@ def resnet_shapes(depth):
 
 
 @pytest.mark.parametrize("depth", RESNET)
-def test_shapes_of_resnet(build, depth):
+def test_shapes_of_resnet(depth):
     assert shapes(build(f"resnet {depth}")) == resnet_shapes(depth)
 
 
@@ -222,13 +220,13 @@ def cifar_shapes(blocks, residual):
 
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
-def test_shapes_of_residual_networks_for_cifar(build, depth):
+def test_shapes_of_residual_networks_for_cifar(depth):
     assert shapes(build(f"cifar {depth}")) == cifar_shapes((depth - 2) // 6, residual=True)
 
 
-def test_a_plain_network_has_the_convolutions_of_the_residual_one_and_no_more(build):
+def test_a_plain_network_has_the_convolutions_of_the_residual_one_and_no_more():
     assert shapes(build("plain 56")) == cifar_shapes(9, residual=False)
-    assert build("plain 56").parameters.keys() == build("cifar 56").parameters.keys()
+    assert build("plain 56").graph.parameters.keys() == build("cifar 56").graph.parameters.keys()
 
 
 def test_networks_start_as_their_papers_say():
