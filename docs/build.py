@@ -59,7 +59,7 @@ def shrink(path: Path) -> None:
     shades = [round(255 - part * (255 - c)) for rgb in own for part in SHADES for c in rgb]
     most = image.quantize(OTHERS, dither=Image.Dither.NONE).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([255, 255, 255] + shades + most[: 3 * OTHERS])
+    palette.putpalette([255, 255, 255, *shades, *most[: 3 * OTHERS]])
     image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
