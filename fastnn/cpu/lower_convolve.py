@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastnn.compile import Unit
 from fastnn.cpu.convolve import LONGEST
+from fastnn.cpu.convolve_direct import COPY, MOST_ROWS, TAPS_AT_ONCE, WEIGHTS
 from fastnn.cpu.unit import HEADER, OPTIONS
 from fastnn.plan.words import Place, Word
 
@@ -85,13 +86,14 @@ def convolution(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
         start = Place(instruction.operands[3]), 2
     groups = a.shape[1] // W.shape[1]
     one_row = _pointwise(a, z, W)
-    extents = _extents(z, one_row)
+    phases: list[Phase] = [(0, *_extents(z, one_row), taps)]
     words = [
-        *_images(z), extents[1], 1, *start, Place(W), prod(W.shape[1:]), height * width, W.size // groups, 1,
+        *_images(z), phases[0][2], 1, *start, Place(W), prod(W.shape[1:]), height * width, W.size // groups, 1,
         *_images(a), *_extents(a, one_row), *stride, W.shape[0] // groups, W.shape[1], groups,
-        *_phases([(0, *extents, taps)]),
+        *_phases(phases),
     ]  # fmt: skip
-    return _unit("convolve", "convolve", dtype), [z.shape[0], 0, *words]
+    direct = stride == (1, 1) and _few(W.shape[0] // groups, W.size // groups, a, W.shape[1], phases)
+    return _product_unit(direct, dtype), [z.shape[0], 0, *words]
 
 
 def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]] | None:
@@ -121,7 +123,28 @@ def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, li
         Place(W), height * width, n_in * height * width, W.size // groups, 0, *_images(delta), *_extents(delta, one_row),
         1, 1, n_in, n_out // groups, groups,
     ]  # fmt: skip
-    return _unit("convolve", "convolve", dtype), [da.shape[0], 0, *words, *_phases(phases)]
+    direct = _few(n_in, W.size // groups, delta, n_out // groups, phases)
+    return _product_unit(direct, dtype), [da.shape[0], 0, *words, *_phases(phases)]
+
+
+def _product_unit(direct: bool, dtype: str) -> Unit:
+    if direct:
+        return _unit("convolve_direct", "convolve_direct", dtype)
+    return _unit("convolve", "convolve", dtype)
+
+
+def _few(rows: int, weights: int, image: Buffer, channels: int, phases: list[Phase]) -> bool:
+    """Whether so few output channels see images so small that reading the images where they lie is faster (convolve_direct)."""
+    if rows > MOST_ROWS or weights > WEIGHTS or not all(len(taps) > 1 for *_, taps in phases):
+        return False
+    height, width = image.shape[2:]
+    for _, rows, columns, taps in phases:
+        dy, dx = [tap[0] for tap in taps], [tap[1] for tap in taps]
+        tall = max(height, rows + max(dy)) - min(min(dy), 0)
+        long = max(width, columns + max(dx)) - min(min(dx), 0)
+        if channels * tall * long > COPY:
+            return False
+    return True
 
 
 def weight_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]] | None:
@@ -137,6 +160,9 @@ def weight_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Wo
         int(s["stride_u"]), int(s["stride_v"]), delta.shape[0], n_out // groups, n_in, groups, height * width,
     ]  # fmt: skip
     taps = [number for tap in _forward_taps(s, height, width) for number in tap]
+    if instruction.by_column:
+        units = -(-n_in * height * width // TAPS_AT_ONCE)
+        return _unit("convolve_direct", "direct_gradient", dtype), [units, 0, *words, *taps]
     return _unit("convolve_gradient", "patch_gradient", dtype), [n_out, 0, *words, *taps]
 
 

@@ -162,10 +162,10 @@ class Registers:
         return rows
 
 
-def make_tile(rows: int, vectors: int, numbers: bool = False) -> Any:
+def make_tile(rows: int, vectors: int, numbers: bool = False, table: bool = False) -> Any:
     """The intrinsic tile(dtype, A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth), `rows` x `vectors` registers.
 
-    With `numbers`, a negative i_row says that I has one number for each row.
+    With `numbers`, a negative i_row says that I has one number for each row. With `table`, row k of B lies the k-th int64 at address b_k behind B.
     """
 
     @intrinsic
@@ -199,7 +199,10 @@ def make_tile(rows: int, vectors: int, numbers: bool = False) -> Any:
             for place in places:
                 sums[place] = builder.phi(vec.type)
                 sums[place].add_incoming(start[place], entry)
-            b_start = builder.mul(k, b_k)
+            if table:
+                b_start = builder.load(builder.gep(builder.inttoptr(b_k, _INT64.as_pointer()), [k]))
+            else:
+                b_start = builder.mul(k, b_k)
             b = [vec.load(vec.at(B, builder.add(b_start, _INT64(v * vec.width)))) for v in range(vectors)]
             a_offset = builder.mul(k, a_k)
             new = {}

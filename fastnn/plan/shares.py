@@ -17,6 +17,8 @@ MEETING = 20_000
 """Numbers that a thread can fetch from the other's cache in the time that two meetings take."""
 COLUMNS = 64
 """Outputs from which on a product can be dealt out by outputs."""
+FEW_CHANNELS = 24
+"""Output channels of a convolution up to which its weights' (channel, tap) are dealt out, not its output channels."""
 BAND_BYTES = 65_536
 """What the samples of a band take: of the order of an L1 cache, far below L2."""
 BAND_ROWS = 128
@@ -29,6 +31,9 @@ def mark_columns(instructions: Sequence[Instruction]) -> None:
     By samples every thread fetches all of W, half of which another thread has just updated, and packs it; by outputs, all of a, and the team meets before and after.
     """
     for instruction in instructions:
+        if instruction.kernel.name == "convolve.gradient_W":
+            instruction.by_column = _few_channels(instruction)
+            continue
         if not instruction.kernel.by_column or len(instruction.result.shape) != 2:
             continue
         batch, n_out = instruction.result.shape
@@ -36,6 +41,25 @@ def mark_columns(instructions: Sequence[Instruction]) -> None:
         by_samples = W.size
         by_outputs = a.size + 2 * instruction.result.size + MEETING
         instruction.by_column = batch > 1 and n_out >= COLUMNS and by_samples > by_outputs
+
+
+def _few_channels(instruction: Instruction) -> bool:
+    """Whether a convolution's weights are so few that (channel, tap) is dealt out, where there are too few output channels for lanes and threads."""
+    g, delta, a = instruction.operands
+    n_out, n_in, height, width = g.shape
+    s = instruction.settings
+    if not s["stride_u"] == s["stride_v"] == s["dilation_u"] == s["dilation_v"] == 1 or n_in != a.shape[1]:
+        return False
+    long = a.shape[3] + 2 * max(int(s["pad_v"]), width)
+    image = n_in * long * (a.shape[2] + 2 * max(int(s["pad_u"]), height))
+    rows = -(-n_out // 6) * 6  # of a tile of dot products, as columns are 4 and lanes 16, at most
+    sums = rows * -(-n_in * height * width // 4) * 4 * 16
+    return (
+        n_out <= FEW_CHANNELS
+        and image <= 16_384
+        and rows * (delta.shape[2] * long + 16) <= 49_152
+        and sums <= 65_536
+    )
 
 
 def make_private(instructions: Sequence[Instruction]) -> int:
