@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.errors import CapabilityError, DataError, need_extra
+from fastnn.onnx.batch_training import normalised, trains
 from fastnn.onnx.build import Builder, CrossesBatch, Value
 from fastnn.onnx.fold import fold
 from fastnn.onnx.importing import dtype_of
@@ -56,10 +57,11 @@ class Prepared:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._built: OrderedDict[Any, _Built] = OrderedDict()
-        self._optimizers = [step for step in model.steps if step.op in OPTIMIZERS]
-        if self._optimizers and len(model.steps) > len(self._optimizers):
+        self._direct = [step for step in model.steps if step.op in OPTIMIZERS or trains(model, step)]
+        if self._direct and len(model.steps) > len(self._direct):
             raise CapabilityError(
-                f"{self._optimizers[0].label} stands among other operators, which fastnn does not read"
+                f"{self._direct[0].label} stands among other operators, which fastnn does not read",
+                hint="fit trains a network that was imported for inference",
             )
         self._losses = [step for step in model.steps if step.op in LOSSES]
         for loss in self._losses:
@@ -78,10 +80,11 @@ class Prepared:
     def run(self, inputs: Any, **options: Any) -> tuple[Array, ...]:
         """The outputs, as arrays of the declared types."""
         arrays = self._arrays(inputs)
-        if self._optimizers:
-            made: dict[str, Array] = {}
-            for step in self._optimizers:
-                made.update(zip(step.outputs, updated(step, [arrays[name] for name in step.inputs]), strict=True))  # fmt: skip
+        if self._direct:
+            made = {**self.model.constants, **arrays}
+            for step in self._direct:
+                run = updated if step.op in OPTIMIZERS else normalised
+                made.update(zip(step.outputs, run(step, [made[name] for name in step.inputs]), strict=False))
             return tuple(made[declared.name] for declared in self.model.outputs)
         constants = {name: array for name, array in arrays.items() if name in self._constant}
         beside = {name: array for name, array in arrays.items() if name in self._beside - self._constant}

@@ -23,17 +23,15 @@ def run_kernel(
     kernel: Kernel, arrays: Mapping[str, Array], settings: Mapping[str, float], *, eta: float = 0.0, step: int = 0
 ) -> None:  # fmt: skip
     """Run the kernel on arrays by the names of its arguments, in place; `eta` and `step` are what a running fit would say."""
-    first = next(iter(arrays.values()))
+    first = arrays[kernel.result]
     dtype = first.dtype.name
-    buffers = {}
-    for name in kernel.arrays:
-        array = arrays[name]
-        batched = kernel.by_row and array.shape[:1] == first.shape[:1]
-        buffers[name] = Buffer(name, name, array.shape, array.dtype.name, batched=batched)
+    buffers = {
+        name: Buffer(name, name, arrays[name].shape, arrays[name].dtype.name, batched=False)
+        for name in kernel.arrays
+    }
     instruction = Instruction(kernel, list(buffers.values()), dict(settings), False, kernel.name)
     plan = Plan(Graph(), len(first), dtype, "value", [instruction], 0, buffers)
     machine = Machine(plan)
     for name in kernel.arrays:
         machine.bind(name, arrays[name])
-    machine.full_steps(len(first))
     machine.run_steps(0, np.array([eta]), step)
