@@ -121,9 +121,9 @@ def draw(
     numbers: dict[str, Any], test: Array, shown: dict[str, Callable[[Array], Array]], W: Array, out: str
 ) -> Any:
     """Images and their reconstructions, error by epoch, and weights of hidden units of the first machine."""
-    figure, (left, middle, right) = show.panels(3, 4.2, 3.7, (5.2, 4.2, 3.7))
+    figure, (left, middle, right) = show.panels(3, 4.2, 3.7, (5.0, 4.4, 3.7))
     side = round(test.shape[1] ** 0.5)
-    some = test[:: max(len(test) // 10, 1)][:10]
+    some = test[:: len(test) // 8][:8]
     rows = {"image": some} | {name: reconstruct(some) for name, reconstruct in shown.items()}
     tiles(left, np.concatenate(list(rows.values())), len(some), side, "gray_r", (0, 1))
     for place, name in enumerate(rows):
@@ -134,7 +134,8 @@ def draw(
         middle.plot(range(1, len(errors) + 1), errors, color=colour, linewidth=1.8)
         show.label(middle, len(errors), errors[-1], f"{name}\n{errors[-1]:.2f}", colour)
     middle.axhline(numbers["pca"], color=show.INK, linewidth=1, linestyle="--")
-    show.label(middle, numbers["epochs"], numbers["pca"], f"PCA\n{numbers['pca']:.2f}")
+    below = {"xytext": (0, -3), "ha": "right", "va": "top"}
+    show.label(middle, numbers["epochs"], numbers["pca"], f"PCA {numbers['pca']:.2f}", **below)
     middle.set(ylim=(0, None), xlim=(0, numbers["epochs"] * 1.02))
     show.caption(middle, "error on the test images", "epochs of fine-tuning", "squared error of an image")
     strongest = np.argsort(-np.square(W).sum(axis=1))[: 8 * 8]
