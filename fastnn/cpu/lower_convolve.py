@@ -138,10 +138,10 @@ def _few(rows: int, weights: int, image: Buffer, channels: int, phases: list[Pha
     if rows > MOST_ROWS or weights > WEIGHTS or not all(len(taps) > 1 for *_, taps in phases):
         return False
     height, width = image.shape[2:]
-    for _, rows, columns, taps in phases:
+    for _, grid_rows, grid_columns, taps in phases:
         dy, dx = [tap[0] for tap in taps], [tap[1] for tap in taps]
-        tall = max(height, rows + max(dy)) - min(min(dy), 0)
-        long = max(width, columns + max(dx)) - min(min(dx), 0)
+        tall = max(height, grid_rows + max(dy)) - min(min(dy), 0)
+        long = max(width, grid_columns + max(dx)) - min(min(dx), 0)
         if channels * tall * long > COPY:
             return False
     return True
