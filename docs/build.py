@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,10 @@ def shrink(path: Path) -> None:
     shades = [round(255 - part * (255 - c)) for rgb in own for part in SHADES for c in rgb]
     most = image.quantize(OTHERS, dither=Image.Dither.NONE).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([255, 255, 255, *shades, *most[: 3 * OTHERS]])
+    others = [
+        rgb for rgb in zip(*[iter(most[: 3 * OTHERS])] * 3, strict=True) if min(rgb) < 248
+    ]  # white is white
+    palette.putpalette([255, 255, 255, *shades, *itertools.chain(*others)])
     image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
