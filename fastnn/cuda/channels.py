@@ -1,4 +1,7 @@
-"""Sums over a channel's pixels, and over samples: gradients of biases. A form that forms.py hands on."""
+"""Sums over channels and over planes (a channel of a sample): gradients of biases, batch norm. Forms that forms.py hands on.
+
+Threads take numbers that lie side by side, and add up what they found in pairs: always in the same order.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.cuda.reciprocal import quotient
+from fastnn.cuda.places import quotient
 from fastnn.cuda.storage import storage
 from fastnn.cuda.toolkit import cuda, pointer
 
-__all__ = ["channel_sums"]
+__all__ = ["channel_sums", "plane_moments", "plane_sums"]
+
+
+@cuda.jit(device=True)
+def fold(mine, lane, lanes):  # type: ignore[no-untyped-def]
+    """mine[0] becomes the sum of `lanes` numbers, a power of two; all threads of the block come here."""
+    half = lanes // 2
+    cuda.syncthreads()
+    while half > 0:
+        if lane < half:
+            mine[lane] += mine[lane + half]
+        cuda.syncthreads()
+        half //= 2
 
 
 def channel_sums(real: Any, threads: int, split_sum: bool, operands: Any, after: Any) -> Any:
@@ -47,13 +62,7 @@ def channel_sums(real: Any, threads: int, split_sum: bool, operands: Any, after:
                     inner = np.int32(inner - pixels)
                     at = np.int32(at + far - pixels)
             mine[t] = total
-            cuda.syncthreads()
-            half = threads // 2
-            while half > 0:  # in pairs: always in the same order
-                if t < half:
-                    mine[t] += mine[t + half]
-                cuda.syncthreads()
-                half //= 2
+            fold(mine, t, threads)
             if t == 0:
                 total = mine[0]
                 if split_sum:
@@ -63,6 +72,71 @@ def channel_sums(real: Any, threads: int, split_sum: bool, operands: Any, after:
                         total += start[j]
                     C[j] = total
                     after(j, o)
+            cuda.syncthreads()
+
+    return run
+
+
+def plane_moments(real: Any, threads: int) -> Any:
+    """C[i] = (1/n) sum_k a[i,k]; squares[i] = sum_k (a[i,k] - C[i])^2.    words: a, planes i, pixels n, lanes for a plane, squares"""
+    zero, SIZE = real(0), np.dtype(real).itemsize
+
+    @cuda.jit(device=True)
+    def run(w, C, step, row, seed, eta):  # type: ignore[no-untyped-def]
+        a, planes, pixels, lanes, squares = pointer(w[0], real), w[1], w[2], w[3], pointer(w[4], real)
+        teams = threads // lanes
+        team, lane = cuda.threadIdx.x // lanes, cuda.threadIdx.x % lanes
+        mine = pointer(storage() + team * lanes * SIZE, real)
+        for work in range(cuda.blockIdx.x, (planes + teams - 1) // teams, cuda.gridDim.x):
+            i = work * teams + team
+            last = (i + 1) * pixels if i < planes else 0
+            total = zero
+            for k in range(i * pixels + lane, last, lanes):
+                total += a[k]
+            mine[lane] = total
+            fold(mine, lane, lanes)
+            middle = mine[0] / real(pixels)
+            cuda.syncthreads()
+            total = zero
+            for k in range(i * pixels + lane, last, lanes):
+                total += (a[k] - middle) * (a[k] - middle)
+            mine[lane] = total
+            fold(mine, lane, lanes)
+            if lane == 0 and i < planes:
+                C[i], squares[i] = middle, mine[0]
+            cuda.syncthreads()
+
+    return run
+
+
+def plane_sums(real: Any, threads: int) -> Any:
+    """C[i] = sum_k delta[i,k]; weighted[i] = sum_k delta[i,k] (a[i,k] - mean[i % channels]).
+
+    words: delta, planes i, pixels n, lanes for a plane, weighted, a, mean, channels
+    """
+    zero, SIZE = real(0), np.dtype(real).itemsize
+
+    @cuda.jit(device=True)
+    def run(w, C, step, row, seed, eta):  # type: ignore[no-untyped-def]
+        delta, planes, pixels, lanes, weighted = pointer(w[0], real), w[1], w[2], w[3], pointer(w[4], real)
+        a, mean, channels = pointer(w[5], real), pointer(w[6], real), w[7]
+        teams = threads // lanes
+        team, lane = cuda.threadIdx.x // lanes, cuda.threadIdx.x % lanes
+        mine = pointer(storage() + team * lanes * SIZE, real)
+        other = pointer(storage() + (threads + team * lanes) * SIZE, real)
+        for work in range(cuda.blockIdx.x, (planes + teams - 1) // teams, cuda.gridDim.x):
+            i = work * teams + team
+            last = (i + 1) * pixels if i < planes else 0
+            middle = mean[i % channels]
+            total, product = zero, zero
+            for k in range(i * pixels + lane, last, lanes):
+                total += delta[k]
+                product += delta[k] * (a[k] - middle)
+            mine[lane], other[lane] = total, product
+            fold(mine, lane, lanes)
+            fold(other, lane, lanes)
+            if lane == 0 and i < planes:
+                C[i], weighted[i] = mine[0], other[0]
             cuda.syncthreads()
 
     return run

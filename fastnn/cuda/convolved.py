@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.cuda.convolution import FIRST_PROBLEM, OF_PROBLEM, WORDS
+from fastnn.cuda.places import parted, place_of, split
 from fastnn.cuda.product import tile_product
-from fastnn.cuda.reciprocal import SPLIT, place_of, quotient, split
+from fastnn.cuda.reciprocal import SPLIT
 from fastnn.cuda.tile import TILES
 from fastnn.cuda.toolkit import cuda, inlined, pointer
 
@@ -23,13 +24,6 @@ __all__ = ["convolution"]
 ))  # fmt: skip
 PROBLEM = len(OF_PROBLEM) + 2 * SPLIT
 COLUMNS_P, DEPTH_P, SHARE_P, PLACE = 0, 1, 2, 3 + 2 * SPLIT
-
-
-@inlined
-def parted(w, at, n):  # type: ignore[no-untyped-def]
-    """(n // d, n % d) by the three words of d."""
-    whole = quotient(n, np.uint32(w[at]), w[at + 1])
-    return whole, np.int32(n - whole * w[at + 2])
 
 
 @inlined

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.cuda.channels import channel_sums
+from fastnn.cuda.channels import channel_sums, plane_moments, plane_sums
 from fastnn.cuda.convolved import convolution
 from fastnn.cuda.product import tile_product
 from fastnn.cuda.storage import storage
@@ -26,6 +26,8 @@ __all__ = [
     "column_sums",
     "convolution",
     "gather_rows",
+    "plane_moments",
+    "plane_sums",
     "product",
     "sum_of_parts",
 ]

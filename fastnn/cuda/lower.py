@@ -32,7 +32,8 @@ LONG = 512
 """Numbers of k that pay for writing a tile of C once more."""
 MOST = 2**31
 """Numbers that one instruction may write: what can be counted in the 31 bits of a grid."""
-_ALONE = ("data.collect", "data.check", "data.gather_rows")
+_PLANES = ("batch_norm.plane_moments", "batch_norm.plane_sums")
+_ALONE = ("data.collect", "data.check", "data.gather_rows", *_PLANES)
 """Kernels whose form lets nothing follow."""
 
 
@@ -126,6 +127,8 @@ def _lowered(group: list[Instruction], dtype: str, geometry: Geometry, precision
         return _column_sums(head, tails, dtype, geometry)
     if head.kernel.name == "convolve.gradient_b":
         return _channel_sums(head, tails, dtype, geometry)
+    if head.kernel.name in _PLANES:
+        return [_planes(head, dtype, geometry)]
     n, words = head.operands[-1].size, list[Word]()
     if head.kernel.name == "data.collect":
         form, words = f"forms.collect(real, {geometry.threads})", [Place(head.operands[1]), n]
@@ -236,6 +239,18 @@ def _channel_sums(head: Instruction, tails: list[Instruction], dtype: str, geome
     if splits == 1:
         return [_formed(form, words, head, tails, dtype, channels)]
     return _split(form, words, head, tails, dtype, geometry, channels * splits, splits, start)
+
+
+def _planes(head: Instruction, dtype: str, geometry: Geometry) -> Stage:
+    """Sums over a sample's channel: as many threads share one as leaves each some numbers."""
+    _, other, data, *more = head.operands
+    size, planes = int(head.settings["size"]), head.result.size
+    lanes = min(geometry.threads, 1 << (max(size // 4, 1) - 1).bit_length())
+    words: list[Word] = [Place(data), planes, size, lanes, Place(other)]
+    if more:
+        words += [Place(buffer) for buffer in more] + [int(head.settings["channels"])]
+    form = f"forms.{head.kernel.name.partition('.')[2]}(real, {geometry.threads})"
+    return _formed(form, words, head, [], dtype, -(-planes * lanes // geometry.threads))
 
 
 def _cut(

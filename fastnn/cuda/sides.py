@@ -7,7 +7,7 @@
     "image across"  B       image, by_n, by_k, numbers                neighbouring columns n = (e, u, v)
     "image along"   B       the same                                  neighbouring k = (m, p, q)
 
-`by_n`, `by_k` split n and k into places (reciprocal.py); image elements are those of convolution.py, and `numbers` are image_numbers() there. A side has
+`by_n`, `by_k` split n and k into places (places.py); image elements are those of convolution.py, and `numbers` are image_numbers() there. A side has
 
     place(n)                                   (k, i) of this thread's n-th number of a slab
     start(held, of, beyond, first, i0)         what the thread holds of its operand, HELD numbers of type WORD: once for a tile
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.cuda.reciprocal import place_of
+from fastnn.cuda.places import place_of
 from fastnn.cuda.tile import Tile
 from fastnn.cuda.toolkit import cuda, inlined
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.cuda.mma import address_at, read_real
-from fastnn.cuda.reciprocal import place_of
+from fastnn.cuda.places import place_of
 from fastnn.cuda.sides import OUTSIDE, column, inside, pixel
 from fastnn.cuda.toolkit import cuda, inlined
 
