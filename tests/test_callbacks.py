@@ -19,6 +19,14 @@ class FakeNetwork:
     def config(self):
         return {"n": 2}
 
+    statistics = {}
+
+    def numbers(self):
+        return {"theta": self.theta.copy()}
+
+    def put_back(self, numbers):
+        self.theta[:] = numbers["theta"]
+
 
 class FakeRun:
     """As training.Run: the parameters of epoch k are all k."""

@@ -54,6 +54,15 @@ def backward(i, da, delta, W):  # type: ignore[no-untyped-def]
     da[s, k] += total
 
 
+def transposed(i, z, a, W, c):  # type: ignore[no-untyped-def]
+    s = i // z.shape[1]
+    k = i % z.shape[1]
+    total = c[k]
+    for j in range(a.shape[1]):
+        total += W[j, k] * a[s, j]
+    z[s, k] = total
+
+
 def gradient_W(i, g, delta, a):  # type: ignore[no-untyped-def]
     j = i // g.shape[1]
     k = i % g.shape[1]
@@ -75,12 +84,14 @@ def _flops(z: Shape, a: Shape, *others: Shape) -> int:
     return 2 * prod(z) * a[1]
 
 
-def _product(name: str, body: Any, result: str, *operands: str, bias: bool = False) -> Kernel:
-    arrays = {result: "2"} | dict.fromkeys(operands, "2") | ({"b": "1"} if bias else {})
+def _product(name: str, body: Any, result: str, *operands: str, bias: str = "") -> Kernel:
+    arrays = {result: "2"} | dict.fromkeys(operands, "2") | ({bias: "1"} if bias else {})
     return Kernel(f"affine.{name}", body, arrays, accumulates=not bias, flops=_flops, by_column=True)
 
 
-FORWARD = _product("forward", forward, "z", "a", "W", bias=True)
+FORWARD = _product("forward", forward, "z", "a", "W", bias="b")
+TRANSPOSED = _product("transposed", transposed, "z", "a", "W", bias="c")
+"""z = W^T a + c: the way back through the same weights, as from the hidden to the visible units of a Boltzmann machine."""
 PRODUCT = _product("product", product, "z", "a", "W")
 BACKWARD = _product("backward", backward, "da", "delta", "W")
 GRADIENT_W = Kernel(

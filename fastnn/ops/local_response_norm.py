@@ -90,9 +90,9 @@ def term_tangent(i, dt, delta, ddelta, a, da, d, dd, beta):  # type: ignore[no-u
     dt[i] = power * (moved - (beta + 1.0) * delta[i] * a[i] * dd[i] / d[i])
 
 
-def backward_tangent(
+def backward_tangent(  # type: ignore[no-untyped-def]
     i, out, delta, ddelta, a, da, d, dd, terms, dt, channels, size, before, after, beta, factor
-):  # type: ignore[no-untyped-def]
+):
     c = i // size % channels
     total, moved = 0.0, 0.0
     for j in range(max(c - after, 0), min(c + before + 1, channels)):
