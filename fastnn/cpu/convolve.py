@@ -28,6 +28,7 @@ WORDS = (
     "A", "a_row", "a_channel", "a_group", "in_order",  # weights; whether those of a row lie in the order of (c, tap)
     "B", "b_sample", "b_channel", "height", "width",   # images
     "step_u", "step_v", "rows", "channels", "groups", "phases",
+    "by_channel",                                      # units are (sample, output channel), not samples
 )  # fmt: skip
 PHASE = ("offset", "grid_rows", "grid_columns", "first_tap", "taps")
 """Where the phase begins in C, its pixels, its taps."""
@@ -174,13 +175,25 @@ def convolve(real, words, run, t, team):  # type: ignore[no-untyped-def]
     C, c_sample, c_channel, c_row, c_step, I, start = w[2], w[3], w[4], w[5], w[6], w[7], w[8]
     A, a_row, a_channel, a_group, in_order = w[9], w[10], w[11], w[12], w[13] != 0
     B, b_sample, b_channel, height, width = w[14], w[15], w[16], w[17], w[18]
-    step_u, step_v, rows, channels, groups, phases = w[19], w[20], w[21], w[22], w[23], w[24]
+    step_u, step_v, rows, channels, groups, phases, by_channel = (
+        w[19],
+        w[20],
+        w[21],
+        w[22],
+        w[23],
+        w[24],
+        w[25] != 0,
+    )
+    first_row, last_row, of_sample = 0, rows * groups, 1
+    if by_channel:
+        of_sample = rows * groups
+    begin, end = low // of_sample, -(-high // of_sample)
     scratch = pointer(run, np.int64)[4]
     T = scratch + LONGEST * panel * size
     packed = T + _H0 * panel * size
-    all_taps = words + (25 + 5 * phases) * 8
+    all_taps = words + (26 + 5 * phases) * 8
     for phase in range(phases):
-        at = 25 + 5 * phase
+        at = 26 + 5 * phase
         offset, grid_rows, grid_columns, taps, n_taps = (
             w[at],
             w[at + 1],
@@ -189,17 +202,21 @@ def convolve(real, words, run, t, team):  # type: ignore[no-untyped-def]
             w[at + 4],
         )
         pixels = grid_rows * grid_columns
-        together = min(max(GROUP // max(pixels, 1), 1), high - low)
+        together = 1 if by_channel else min(max(GROUP // max(pixels, 1), 1), high - low)
         step = min(max(DEPTH // n_taps, 1), channels) if n_taps > 0 else channels
         if n_taps == 0 and start == 1:
             continue
         most = max(WEIGHTS // max(step * n_taps, 1) // _H0 * _H0, _H0)
         pack = not in_order or together * pixels >= PACKED
-        for s in range(low, high, max(together, 1)):
-            last = (min(s + together, high) - s) * pixels
-            for block in range(groups * (-(-rows // most))):
-                group, r = block // (-(-rows // most)), block % (-(-rows // most)) * most
-                some = min(most, rows - r)
+        for s in range(begin, end, max(together, 1)):
+            last = (min(s + together, end) - s) * pixels
+            if by_channel:
+                first_row, last_row = max(low - s * of_sample, 0), min(high - s * of_sample, of_sample)
+            at_row = first_row
+            while at_row < last_row:
+                group, r = at_row // rows, at_row % rows
+                some = min(most, rows - r, last_row - at_row)
+                at_row += some
                 c = C + (offset + s * c_sample + (group * rows + r) * c_channel) * size
                 b = B + (s * b_sample + group * channels * b_channel) * size
                 weights = A + (group * a_group + r * a_row) * size

@@ -167,9 +167,9 @@ def convolve_direct(real, words, run, t, team):  # type: ignore[no-untyped-def]
     offsets = pointer(table, np.int64)
     for place in range(phases * groups):
         phase, group = place // groups, place % groups
-        at = 25 + 5 * phase
+        at = 26 + 5 * phase
         offset, grid_rows, columns, n_taps = w[at], w[at + 1], w[at + 2], w[at + 4]
-        taps = words + (25 + 5 * phases + w[at + 3] * TAP_WORDS) * 8
+        taps = words + (26 + 5 * phases + w[at + 3] * TAP_WORDS) * 8
         tap = pointer(taps, np.int64)
         top, bottom, left, right = _edges(taps, n_taps, grid_rows, columns, height, width)
         tall, long = top + height + bottom, left + width + right

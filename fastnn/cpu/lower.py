@@ -43,7 +43,7 @@ def _body(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
     words = body_words(instruction, real_word)
     if kernel.vector is not None:
         kernel = kernel.vector
-        words[1] = kernel.inner(result.shape)
+        words[1] = kernel.inner(result.shape, instruction.axes)
     return kernel_unit(kernel, dtype, instruction.accumulate, same), words
 
 
@@ -101,6 +101,7 @@ TUNED: dict[str, Callable[[Instruction, str], tuple[Unit, list[Word]] | None]] =
     "affine.forward": _product,
     "affine.product": _product,
     "affine.backward": _product,
+    "affine.transposed": _product,
     "affine.gradient_W": _product,
     "affine.gradient_b": _gradient_b,
     "convolve.forward": convolution,

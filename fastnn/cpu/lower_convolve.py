@@ -51,9 +51,9 @@ def _images(buffer: Buffer) -> list[Word]:
     return [Place(buffer), channels * height * width, height * width]
 
 
-def _phases(phases: list[Phase]) -> list[Word]:
-    """Their number, then all of them, then the taps of all."""
-    heads: list[Word] = [len(phases)]
+def _phases(phases: list[Phase], by_channel: bool) -> list[Word]:
+    """Their number, whether channels are dealt out, then all of them, then the taps of all."""
+    heads: list[Word] = [len(phases), int(by_channel)]
     numbers: list[Word] = []
     first = 0
     for offset, rows, columns, taps in phases:
@@ -90,10 +90,14 @@ def convolution(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
     words = [
         *_images(z), phases[0][2], 1, *start, Place(W), prod(W.shape[1:]), height * width, W.size // groups, 1,
         *_images(a), *_extents(a, one_row), *stride, W.shape[0] // groups, W.shape[1], groups,
-        *_phases(phases),
+        *_phases(phases, instruction.axes == 2),
     ]  # fmt: skip
-    direct = stride == (1, 1) and _few(W.shape[0] // groups, W.size // groups, a, W.shape[1], phases)
-    return _product_unit(direct, dtype), [z.shape[0], 0, *words]
+    direct = (
+        instruction.axes == 1
+        and stride == (1, 1)
+        and _few(W.shape[0] // groups, W.size // groups, a, W.shape[1], phases)
+    )
+    return _product_unit(direct, dtype), [instruction.units, 0, *words]
 
 
 def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]] | None:
@@ -123,8 +127,13 @@ def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, li
         Place(W), height * width, n_in * height * width, W.size // groups, 0, *_images(delta), *_extents(delta, one_row),
         1, 1, n_in, n_out // groups, groups,
     ]  # fmt: skip
-    direct = _few(n_in, W.size // groups, delta, n_out // groups, phases)
-    return _product_unit(direct, dtype), [da.shape[0], 0, *words, *_phases(phases)]
+    direct = instruction.axes == 1 and _few(n_in, W.size // groups, delta, n_out // groups, phases)
+    return _product_unit(direct, dtype), [
+        instruction.units,
+        0,
+        *words,
+        *_phases(phases, instruction.axes == 2),
+    ]
 
 
 def _product_unit(direct: bool, dtype: str) -> Unit:

@@ -74,9 +74,16 @@ class Kernel:
         """Argument names of the body after i."""
         return list(inspect.signature(self.body).parameters)[1:]
 
-    def inner(self, shape: Sequence[int]) -> int:
-        """How often the body runs for one unit of a result of this shape (a sample, or an entry of its first axis)."""
-        return 1 if self.by_row else prod(shape[1 : self.counted])
+    def inner(self, shape: Sequence[int], axes: int = 1) -> int:
+        """How often the body runs for one unit of a result of this shape: what its first `axes` axes count, as samples."""
+        return 1 if self.by_row else prod(shape[axes : self.counted])
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether the channels of one sample can be dealt out."""
+        return (
+            not self.by_row and self.counted in (None, 2) and (self.vector is None or self.vector.by_channel)
+        )
 
     @property
     def result(self) -> str:

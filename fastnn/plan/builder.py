@@ -23,7 +23,7 @@ from fastnn.ops.op import NodeBuffers
 from fastnn.plan.buffer import STATISTICS, Buffer
 from fastnn.plan.instruction import Instruction, Plan
 from fastnn.plan.layout import mark_meetings, place_buffers
-from fastnn.plan.shares import make_private, mark_bands, mark_columns
+from fastnn.plan.shares import make_private, mark_bands, mark_channels, mark_columns
 
 __all__ = ["MODES", "build_plan"]
 
@@ -151,6 +151,7 @@ class _Builder:
         private = 0
         if self.team:
             mark_columns(self.instructions)
+            mark_channels(self.instructions)
             private = make_private(self.instructions)
         arena = place_buffers(self.instructions)
         if self.team:

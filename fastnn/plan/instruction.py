@@ -20,6 +20,7 @@ class Instruction:
     overwrite it. `checks`: the step ends before this instruction if the loss was not finite, which is to say that it reads `bad`.
     `meet`: a team of threads has to meet before it, because it touches what another thread wrote or still reads.
     `each`: every thread does all of it, and writes what the others write. `by_column`: the columns of the result are dealt out, not its rows.
+    `axes`: how many axes of the result units count; 2 where the channels of few samples are dealt out.
     `members`, `bands`: with the next members - 1 instructions it is run on one band of units after the other, which stay in the caches.
     """
 
@@ -32,6 +33,7 @@ class Instruction:
     meet: bool = False
     each: bool = False
     by_column: bool = False
+    axes: int = 1
     members: int = 1
     bands: int = 1
 
@@ -41,11 +43,11 @@ class Instruction:
 
     @property
     def units(self) -> int:
-        return self.result.shape[0]
+        return prod(self.result.shape[: self.axes])
 
     @property
     def inner(self) -> int:
-        return self.kernel.inner(self.result.shape)
+        return self.kernel.inner(self.result.shape, self.axes)
 
     @property
     def flops(self) -> int:

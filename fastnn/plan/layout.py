@@ -73,6 +73,8 @@ def _touches(instruction: Instruction) -> Iterator[Touch]:
         parts = 0
         if instruction.each:
             parts = EACH if written else 0
+        elif instruction.axes == 2:
+            parts = instruction.units if position < results or _of_one_channel(instruction, buffer) else 0
         elif not instruction.by_column and (
             (instruction.result.batched and buffer.batched) or instruction.kernel.elementwise or position == 0
         ):
@@ -81,6 +83,13 @@ def _touches(instruction: Instruction) -> Iterator[Touch]:
         yield buffer.space, start, start + buffer.bytes, written, parts
     if instruction.checks:
         yield "bad", 0, _INT64, False, EACH
+
+
+def _of_one_channel(instruction: Instruction, buffer: Buffer) -> bool:
+    """Whether what is dealt out by channels reads of this operand nothing but its own channels."""
+    if instruction.kernel.elementwise:
+        return True
+    return instruction.kernel.counted == 2 and buffer.shape[:2] == instruction.result.shape[:2]
 
 
 def conflict(a: Touch, b: Touch) -> bool:

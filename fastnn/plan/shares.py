@@ -11,12 +11,15 @@ from fastnn.ops.data import GATHER_ROWS
 from fastnn.plan.buffer import PRIVATE
 from fastnn.plan.instruction import Instruction
 
-__all__ = ["make_private", "mark_bands", "mark_columns"]
+__all__ = ["make_private", "mark_bands", "mark_channels", "mark_columns"]
 
 MEETING = 20_000
 """Numbers that a thread can fetch from the other's cache in the time that two meetings take."""
 COLUMNS = 64
 """Outputs from which on a product can be dealt out by outputs."""
+FEW_SAMPLES = 8
+"""Samples below which channels are dealt out, in instructions that are large enough for the meetings that this costs."""
+CHANNEL_FLOPS, CHANNEL_BYTES = 4_000_000, 131_072
 FEW_CHANNELS = 24
 """Output channels of a convolution up to which its weights' (channel, tap) are dealt out, not its output channels."""
 BAND_BYTES = 65_536
@@ -62,6 +65,22 @@ def _few_channels(instruction: Instruction) -> bool:
     )
 
 
+def mark_channels(instructions: Sequence[Instruction]) -> None:
+    """Deal out the channels of few large samples: one image can keep all threads busy."""
+    for instruction in instructions:
+        result, kernel = instruction.result, instruction.kernel
+        if (
+            not result.batched
+            or len(result.shape) != 4
+            or result.shape[0] >= FEW_SAMPLES
+            or not kernel.by_channel
+        ):
+            continue
+        work = instruction.flops >= CHANNEL_FLOPS if kernel.name.startswith("convolve.") else False
+        if work or instruction.result.bytes >= CHANNEL_BYTES:
+            instruction.axes = 2
+
+
 def make_private(instructions: Sequence[Instruction]) -> int:
     """A batch that is gathered for layers that are dealt out by outputs is gathered by every thread, all of it, into memory of its own; gives its bytes.
 
@@ -96,7 +115,11 @@ def mark_bands(instructions: Sequence[Instruction]) -> None:
 
 
 def _by_sample(instruction: Instruction) -> bool:
-    return instruction.result.batched and not (instruction.by_column or instruction.each)
+    return (
+        instruction.result.batched
+        and instruction.axes == 1
+        and not (instruction.by_column or instruction.each)
+    )
 
 
 def _band(run: Sequence[Instruction]) -> None:
