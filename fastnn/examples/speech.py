@@ -84,11 +84,11 @@ def rows(words: Sequence[Word], model: Model) -> tuple[Array, Array, Array]:
     return X, np.repeat([word.digit for word in words], lengths), np.repeat(np.arange(len(words)), lengths)
 
 
-def train(words: Sequence[Word], model: Model, epochs: int, seed: int) -> fnn.Network:
+def train(words: Sequence[Word], model: Model, epochs: int, seed: int, device: str = "cpu") -> fnn.Network:
     """A network that gives each frame a digit."""
     X, y, _ = rows(words, model)
     hidden = [fnn.Dense(n, "relu", initializer="he_normal") for n in model.hidden]
-    net = fnn.Network(X.shape[1], [*hidden, fnn.Dense(10)], seed=seed)
+    net = fnn.Network(X.shape[1], [*hidden, fnn.Dense(10)], seed=seed).to(device)
     adam = fnn.optimizers.adam(eta=0.001, schedule="cosine")
     net.fit(
         X,
@@ -130,12 +130,15 @@ def least_sure(net: fnn.Network, words: Sequence[Word]) -> Word:
     return min(words, key=certainty)
 
 
-def run(*, each: int = 3, epochs: int = 8, seed: int = 0, out: str | None = None) -> dict[str, Any]:
+def run(
+    *, each: int = 3, epochs: int = 8, seed: int = 0, device: str = "cpu", out: str | None = None
+) -> dict[str, Any]:
     """Speak, train four models, read digits of voices that were held out; {"rows": one a model, "data", "seconds"}.
 
     each    sessions of every voice, each with an accent, a speed and a pitch of its own
     epochs  of training
     seed    of sessions, noise and networks
+    device  cpu or cuda
     """
     rng = np.random.default_rng(seed)
     there = variants_there()
@@ -152,7 +155,7 @@ def run(*, each: int = 3, epochs: int = 8, seed: int = 0, out: str | None = None
     found, net = [], None
     for model in MODELS:
         start = time.perf_counter()
-        net = train(data["training voices"], model, epochs, seed)
+        net = train(data["training voices"], model, epochs, seed, device)
         seconds = time.perf_counter() - start
         found.append(
             {"model": model, "parameters": net.theta.size, "seconds": seconds}
