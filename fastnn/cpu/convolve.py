@@ -16,7 +16,7 @@ from numba import njit
 
 from fastnn.cpu.gemm import HEIGHTS, height_of, pack_rows
 from fastnn.cpu.microkernel import make_tile
-from fastnn.cpu.patches import TAP_WORDS, copy_between, pack_patches
+from fastnn.cpu.patches import TAP_WORDS, pack_patches
 from fastnn.cpu.share import share
 from fastnn.cpu.vector import lanes_of, pointer, size_of
 
@@ -83,24 +83,15 @@ def _tile(real, A, a_row, a_k, B, panel, I, i_row, C, c_row, left, n, depth):
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _scattered(real, C, c_sample, c_row, c_step, first, n, rows, columns, T, out):
-    """Pixels first, ... first + n of one channel from C into the row T, or (`out`) from T into C."""
-    size, width = size_of(real), lanes_of(real)
+def _carry(real, C, c_row, c_step, first, n, columns, T, out):
+    """Pixels first, ... first + n of a grid with so many columns from C into the row T, or (`out`) from T into C."""
     c, there = pointer(C, real), pointer(T, real)
-    together = rows * columns if c_step == 1 and c_row == columns else columns
     done = 0
     while done < n:
-        s, rest = (first + done) // (rows * columns), (first + done) % (rows * columns)
-        length = min(together - rest % together, n - done)
-        here = s * c_sample + rest // columns * c_row + rest % columns * c_step
-        if c_step == 1:
-            for k in range(0, length, width):
-                of_c, of_t, m = C + (here + k) * size, T + (done + k) * size, length - k
-                if out:
-                    copy_between(real, of_t, 0, m, of_c, m)
-                else:
-                    copy_between(real, of_c, 0, m, of_t, m)
-        elif out:
+        i, j = (first + done) // columns, (first + done) % columns
+        length = min(columns - j, n - done)
+        here = i * c_row + j * c_step
+        if out:
             for k in range(length):
                 c[here + k * c_step] = there[done + k]
         else:
@@ -110,42 +101,65 @@ def _scattered(real, C, c_sample, c_row, c_step, first, n, rows, columns, T, out
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _zero(real, C, c_channel, c_row, c_step, channels, rows, columns):
+    """A phase that no tap meets."""
+    c = pointer(C, real)
+    for k in range(channels):
+        for i in range(rows):
+            for j in range(columns):
+                c[k * c_channel + i * c_row + j * c_step] = real(0)
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _panel(
-    real, C, c_sample, c_channel, c_row, c_step, I, start, A, a_row, B, panel, T, first, n, grid_rows, grid_columns, rows, depth
-):  # fmt: skip
+    real, C, c_channel, c_row, c_step, I, start, A, a_row, B, panel, T, first, n, columns, rows, depth
+):
     """All channels of one panel of pixels. Tiles write to C where its pixels lie side by side, else to T, from where they are carried over.
 
     With a_row 0, A is what was packed.
     """
     size = size_of(real)
-    pixels = grid_rows * grid_columns
-    whole = c_step == 1 and c_row == grid_columns and first // pixels == (first + n - 1) // pixels
+    whole = c_step == 1 and c_row == columns
     r = 0
     while r < rows:
         c = C + r * c_channel * size
         to, to_row, i, i_row = T, panel, I, -1
         if whole:
-            to, to_row = c + (first // pixels * c_sample + first % pixels) * size, c_channel
+            to, to_row = c + first * size, c_channel
         if start == 2:
             i = I + r * size
         elif start == 1:
             i, i_row = to, to_row
             if not whole:
-                for k in range(min(_H0, rows - r)):
-                    _scattered(
-                        real, c + k * c_channel * size, c_sample, c_row, c_step, first, n, grid_rows, grid_columns,
-                        T + k * panel * size, False,
-                    )  # fmt: skip
+                for k in range(height_of(rows - r)):
+                    _carry(
+                        real,
+                        c + k * c_channel * size,
+                        c_row,
+                        c_step,
+                        first,
+                        n,
+                        columns,
+                        T + k * panel * size,
+                        False,
+                    )
         a, row, a_k = A + r * a_row * size, a_row, 1
         if a_row == 0:
             a, row, a_k = A + r * depth * size, 1, height_of(rows - r)
         height = _tile(real, a, row, a_k, B, panel, i, i_row, to, to_row, rows - r, n, depth)
         if not whole:
             for k in range(height):
-                _scattered(
-                    real, c + k * c_channel * size, c_sample, c_row, c_step, first, n, grid_rows, grid_columns,
-                    T + k * panel * size, True,
-                )  # fmt: skip
+                _carry(
+                    real,
+                    c + k * c_channel * size,
+                    c_row,
+                    c_step,
+                    first,
+                    n,
+                    columns,
+                    T + k * panel * size,
+                    True,
+                )
         r += height
 
 
@@ -203,13 +217,19 @@ def convolve(real, words, run, t, team):  # type: ignore[no-untyped-def]
         )
         pixels = grid_rows * grid_columns
         together = 1 if by_channel else min(max(GROUP // max(pixels, 1), 1), high - low)
-        step = min(max(DEPTH // n_taps, 1), channels) if n_taps > 0 else channels
-        if n_taps == 0 and start == 1:
+        if n_taps == 0:
+            for s in range(begin, end if start == 0 else begin):
+                if by_channel:
+                    first_row, last_row = max(low - s * of_sample, 0), min(high - s * of_sample, of_sample)
+                here = C + (offset + s * c_sample + first_row * c_channel) * size
+                _zero(real, here, c_channel, c_row, c_step, last_row - first_row, grid_rows, grid_columns)
             continue
+        step = min(max((DEPTH if c_step == 1 else LONGEST) // n_taps, 1), channels)
+        panels = -(-pixels // panel)
         most = max(WEIGHTS // max(step * n_taps, 1) // _H0 * _H0, _H0)
         pack = not in_order or together * pixels >= PACKED
         for s in range(begin, end, max(together, 1)):
-            last = (min(s + together, end) - s) * pixels
+            samples = min(s + together, end) - s
             if by_channel:
                 first_row, last_row = max(low - s * of_sample, 0), min(high - s * of_sample, of_sample)
             at_row = first_row
@@ -231,13 +251,14 @@ def convolve(real, words, run, t, team):  # type: ignore[no-untyped-def]
                         else:
                             _pack_weights(real, a, a_row, a_channel, some, taken, taps, n_taps, packed)
                         a, row = packed, 0
-                    for first in range(0, last, panel):
-                        n = min(panel, last - first)
+                    for place in range(samples * panels):
+                        sample, first = place // panels, place % panels * panel
+                        n = min(panel, pixels - first)
                         pack_patches(
-                            real, b + k * b_channel * size, b_sample, b_channel, height, width, first, n,
-                            grid_rows, grid_columns, step_u, step_v, taken, taps, n_taps, scratch, panel,
+                            real, b + (sample * b_sample + k * b_channel) * size, b_channel, height, width, first, n,
+                            grid_columns, step_u, step_v, taken, taps, n_taps, scratch, panel,
                         )  # fmt: skip
                         _panel(
-                            real, c, c_sample, c_channel, c_row, c_step, i, start if k == 0 else 1,
-                            a, row, scratch, panel, T, first, n, grid_rows, grid_columns, some, depth,
+                            real, c + sample * c_sample * size, c_channel, c_row, c_step, i, start if k == 0 else 1,
+                            a, row, scratch, panel, T, first, n, grid_columns, some, depth,
                         )  # fmt: skip

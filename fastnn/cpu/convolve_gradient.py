@@ -52,6 +52,23 @@ def _transposed_delta(real, delta, d_sample, d_channel, first, n, pixels, channe
         done += length
 
 
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _patches(
+    real, B, b_sample, b_channel, height, width, first, n, pixels, columns, step_u, step_v, channels, taps, n_taps, D
+):  # fmt: skip
+    """Patches of pixels first, ... first + n, counted through all samples."""
+    size = size_of(real)
+    done = 0
+    while done < n:
+        s, p = (first + done) // pixels, (first + done) % pixels
+        length = min(pixels - p, n - done)
+        pack_patches(
+            real, B + s * b_sample * size, b_channel, height, width, p, length, columns, step_u, step_v, channels,
+            taps, n_taps, D + done * size, PIXELS,
+        )  # fmt: skip
+        done += length
+
+
 @njit(nogil=True, error_model="numpy", inline="always")
 def patch_gradient(real, words, run, t, team):  # type: ignore[no-untyped-def]
     """g_W for this thread's output channels."""
@@ -87,9 +104,9 @@ def patch_gradient(real, words, run, t, team):  # type: ignore[no-untyped-def]
                         zero[i] = real(0)
                 for first in range(0, samples * pixels, most):
                     together = min(most, samples * pixels - first)
-                    pack_patches(
-                        real, b, b_sample, b_channel, height, width, first, together, grid_rows, grid_columns,
-                        step_u, step_v, taken, taps, n_taps, patches, PIXELS,
+                    _patches(
+                        real, b, b_sample, b_channel, height, width, first, together, pixels, grid_columns,
+                        step_u, step_v, taken, taps, n_taps, patches,
                     )  # fmt: skip
                     _transposed_delta(
                         real, delta + j * d_channel * size, d_sample, d_channel, first, together, pixels, n, turned

@@ -1,6 +1,6 @@
-"""Patches of images as the rows of a panel:  D[(c, tap), 0:n] = a[s, c, i step_u + dy(tap), j step_v + dx(tap)], zero outside of the image.
+"""Patches of images as the rows of a panel:  D[(c, tap), 0:n] = a[c, i step_u + dy(tap), j step_v + dx(tap)], zero outside of the image.
 
-The n columns are neighbouring pixels (s, i, j) of the output's grid. Nothing as large as all patches ever lies in memory (im2col): one panel of
+The n columns are neighbouring pixels (i, j) of the output's grid. Nothing as large as all patches ever lies in memory (im2col): one panel of
 some hundred rows is made, stays in L1 while it is multiplied, and the next one takes its place.
 """
 
@@ -92,24 +92,23 @@ def _copy_channels(real, S, s_channel, step, low, high, D, d_channel, n, channel
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def pack_patches(
-    real, A, a_sample, a_channel, height, width, first, n, rows, columns, step_u, step_v, channels, taps, n_taps, D, panel
+    real, A, a_channel, height, width, first, n, columns, step_u, step_v, channels, taps, n_taps, D, panel
 ):  # fmt: skip
-    """Pixels first, first + 1, ... first + n of a grid of rows x columns pixels a sample; `taps` is the address of their words, D has rows of `panel` numbers."""
+    """Pixels first, ... first + n of one sample's grid with so many columns; `taps` is the address of their words, D has rows of `panel` numbers."""
     size = size_of(real)
     tap = pointer(taps, np.int64)
     done = 0
     while done < n:
-        s, rest = (first + done) // (rows * columns), (first + done) % (rows * columns)
-        i, j = rest // columns, rest % columns
+        i, j = (first + done) // columns, (first + done) % columns
         length = min(columns - j, n - done)
         for k in range(n_taps):
-            y, x = i * step_u + tap[k * 3], j * step_v + tap[k * 3 + 1]
+            y, x = i * step_u + tap[k * TAP_WORDS], j * step_v + tap[k * TAP_WORDS + 1]
             low = min(max(-(x // step_v), 0), length)
             high = min(max((width - 1 - x) // step_v + 1, low), length)
             if y < 0 or y >= height:
                 y, x, low, high = 0, 0, 0, 0
             _copy_channels(
-                real, A + (s * a_sample + y * width + x) * size, a_channel, step_v, low, high,
+                real, A + (y * width + x) * size, a_channel, step_v, low, high,
                 D + (k * panel + done) * size, n_taps * panel, length, channels,
             )  # fmt: skip
         done += length
