@@ -22,7 +22,8 @@ from fastnn.ops import affine
 from fastnn.testing.compiled import run_kernel
 from fastnn.testing.plain import run_kernel_in_python
 
-KERNELS = {kernel.name: kernel for kernel in affine.Affine().kernels()}
+KERNELS = {kernel.name: kernel for kernel in (*affine.Affine().kernels(), affine.TRANSPOSED)}
+BIASED = ("affine.forward", "affine.transposed")
 GUARD = 65  # numbers around each operand, and an offset that no vector register likes
 DEPTHS = (0, 1, 2, 3, 15, 16, 17, 31, 33, DEPTH - 1, DEPTH, DEPTH + 1, 255, 256, 257, 511, 513)
 
@@ -33,6 +34,7 @@ def shapes(name, rows, columns, depth):
         "affine.forward": [(rows, columns), (rows, depth), (columns, depth), (columns,)],
         "affine.product": [(rows, columns), (rows, depth), (columns, depth)],
         "affine.backward": [(rows, columns), (rows, depth), (depth, columns)],
+        "affine.transposed": [(rows, columns), (rows, depth), (depth, columns), (columns,)],
         "affine.gradient_W": [(rows, columns), (depth, rows), (depth, columns)],
         "affine.gradient_b": [(columns,), (depth, columns)],
     }[name]
@@ -42,12 +44,13 @@ def exact(name, result, operands, accumulate):
     """(the sum in float64, the sum of sizes): what rounding errors are measured with."""
     start = result.astype(np.float64) if accumulate else np.zeros(result.shape)
     x = [a.astype(np.float64) for a in operands]
-    if name == "affine.forward":
+    if name in BIASED:
         start = np.broadcast_to(x[2], result.shape)
     left, right = {
         "affine.forward": lambda: (x[0], x[1].T),
         "affine.product": lambda: (x[0], x[1].T),
         "affine.backward": lambda: (x[0], x[1]),
+        "affine.transposed": lambda: (x[0], x[1]),
         "affine.gradient_W": lambda: (x[0].T, x[1]),
         "affine.gradient_b": lambda: (np.ones(len(x[0])), x[0]),
     }[name]()
@@ -85,7 +88,7 @@ def check_product(name, dtype, rows, columns, depth, accumulate, threads=1, seed
 
 
 def modes(name):
-    return (False,) if name == "affine.forward" else (False, True)
+    return (False,) if name in BIASED else (False, True)
 
 
 def check_many(counts=range(1, 41)):
@@ -102,7 +105,7 @@ def check_many(counts=range(1, 41)):
 
 
 def test_every_tuned_kernel_is_here():
-    assert set(KERNELS) == set(TUNED)
+    assert set(KERNELS) == {name for name in TUNED if name.startswith("affine.")}
 
 
 def test_every_number_of_rows_is_right():

@@ -44,8 +44,12 @@ def product(real, words, run, t, team):  # type: ignore[no-untyped-def]
     if transposed and a_k == 1 and dot_pays(w[15], w[12], depth):
         dot(real, C, ldc, I, i_row, A, a_row, B, ldb, rows, columns, depth)
         return
-    turned = (
-        a_row == 1 and not transposed and 2 * columns <= lanes_of(real) and 2 * columns <= rows <= LONGEST
+    turned = (  # with a_k 1 too, A is one column, and I may be a row of biases
+        a_row == 1
+        and a_k != 1
+        and not transposed
+        and 2 * columns <= lanes_of(real)
+        and 2 * columns <= rows <= LONGEST
     )
     T, T_row = C, ldc
     if turned:  # few columns fill a part of a register: the other way round, the rows fill it

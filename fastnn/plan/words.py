@@ -73,10 +73,10 @@ def product_of(instruction: Instruction) -> Product | None:
         a, W = operands[1], operands[2]
         n_in = W.shape[1]
         return Product(a, n_in, 1, W, n_in, 1, n_in, operands[3] if len(operands) > 3 else None)
-    if kernel == "affine.backward":
+    if kernel in ("affine.backward", "affine.transposed"):
         delta, W = operands[1], operands[2]
         n_out, n_in = W.shape
-        return Product(delta, n_out, 1, W, 1, n_in, n_out)
+        return Product(delta, n_out, 1, W, 1, n_in, n_out, operands[3] if len(operands) > 3 else None)
     if kernel == "affine.gradient_W":
         delta, a = operands[1], operands[2]
         n_out, n_in = instruction.result.shape

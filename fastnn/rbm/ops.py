@@ -19,18 +19,13 @@ from typing import Any
 
 from fastnn.errors import CapabilityError
 from fastnn.graph import Graph
-from fastnn.ops.affine import BACKWARD, FORWARD, GRADIENT_B, GRADIENT_W
+from fastnn.ops.affine import FORWARD, GRADIENT_B, GRADIENT_W, TRANSPOSED
 from fastnn.ops.kernel import Kernel
 from fastnn.ops.op import NodeBuffers, Op, Shape, Tape
 from fastnn.plan import Buffer
 from fastnn.rbm.units import STREAMS, Units
 
 __all__ = ["Conditional", "ContrastiveDivergence", "FreeEnergy", "chain"]
-
-
-def rows(i, x, bias):  # type: ignore[no-untyped-def]
-    for k in range(x.shape[1]):
-        x[i, k] = bias[k]
 
 
 def scaled(i, out, a, scale):  # type: ignore[no-untyped-def]
@@ -50,7 +45,6 @@ def free_energy(i, F, v, x, b, c):  # type: ignore[no-untyped-def]
     F[i, 0] = total
 
 
-ROWS = Kernel("rbm.rows", rows, {"x": "2", "bias": "1"}, by_row=True)
 SCALED = Kernel("rbm.scaled", scaled, {"out": "*", "a": "*"}, reals=("scale",), elementwise=True)
 DECAY = Kernel("rbm.decay", decay, {"g": "*", "W": "*"}, reals=("rate",), elementwise=True, accumulates=True)
 
@@ -67,10 +61,9 @@ def _given_visible(tape: Tape, x: Buffer, v: Buffer, parameters: Sequence[Buffer
 
 
 def _given_hidden(tape: Tape, x: Buffer, h: Buffer, parameters: Sequence[Buffer]) -> None:
-    """x = W^T h + c: every row starts from c, and the product is added."""
+    """x = W^T h + c."""
     W, _, c = parameters
-    tape.write(ROWS, x, c)
-    tape.add(BACKWARD, x, h, W)
+    tape.write(TRANSPOSED, x, h, W, c)
 
 
 class _Side(Op):
@@ -105,7 +98,7 @@ class Conditional(_Side):
 
     def kernels(self) -> tuple[Kernel, ...]:
         of = self.hidden if self.up else self.visible
-        return (of.mean if self.stream is None else of.draw, *((FORWARD,) if self.up else (ROWS, BACKWARD)))
+        return (of.mean if self.stream is None else of.draw, FORWARD if self.up else TRANSPOSED)
 
     def forward(self, tape: Tape, n: NodeBuffers) -> None:
         given, of = (_given_visible, self.hidden) if self.up else (_given_hidden, self.visible)
@@ -172,7 +165,7 @@ class ContrastiveDivergence(_Side):
 
     def kernels(self) -> tuple[Kernel, ...]:
         units = (self.visible.mean, self.visible.draw, self.hidden.mean, self.hidden.draw)
-        return (FORWARD, BACKWARD, GRADIENT_W, GRADIENT_B, ROWS, SCALED, DECAY, *units)
+        return (FORWARD, TRANSPOSED, GRADIENT_W, GRADIENT_B, SCALED, DECAY, *units)
 
     def forward(self, tape: Tape, n: NodeBuffers) -> None:
         v, n_hidden = n.a[0], n.parameters[0].shape[0]
