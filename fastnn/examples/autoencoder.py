@@ -134,7 +134,7 @@ def draw(
         middle.plot(range(1, len(errors) + 1), errors, color=colour, linewidth=1.8)
         show.label(middle, len(errors), errors[-1], f"{name}\n{errors[-1]:.2f}", colour)
     middle.axhline(numbers["pca"], color=show.INK, linewidth=1, linestyle="--")
-    below = {"xytext": (0, -3), "ha": "right", "va": "top"}
+    below: dict[str, Any] = {"xytext": (0, -3), "ha": "right", "va": "top"}
     show.label(middle, numbers["epochs"], numbers["pca"], f"PCA {numbers['pca']:.2f}", **below)
     middle.set(ylim=(0, None), xlim=(0, numbers["epochs"] * 1.02))
     show.caption(middle, "error on the test images", "epochs of fine-tuning", "squared error of an image")
