@@ -172,6 +172,11 @@ def local_response_norm(e: Emitter, n: Node) -> str:
     )  # fmt: skip
 
 
+def layer_norm(e: Emitter, n: Node) -> str:
+    numbers = [e.read(n.inputs[0]), *map(e.parameter, n.parameters)]
+    return e.operator("LayerNormalization", numbers, n.name, axis=1, epsilon=float(n.attributes["epsilon"]))
+
+
 # ---- what imported models are made of beside these
 def constant(e: Emitter, n: Node) -> str:
     """An initialiser for a batch of one, which broadcasts."""
@@ -224,6 +229,7 @@ EMIT: dict[str, Callable[[Emitter, Node], str]] = {
     "dropout": dropout,
     "flatten": flatten,
     "identity": same("Identity"),
+    "layer_norm": layer_norm,
     "linear": affine,
     "local_response_norm": local_response_norm,
     "matrix_product": same("MatMul"),

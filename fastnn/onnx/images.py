@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from fastnn.errors import CapabilityError
 from fastnn.graph import Node
 from fastnn.onnx.build import Builder, Value
@@ -203,6 +205,19 @@ def batch_norm(b: Builder, step: Step) -> list[Value]:
     return [Value(node, a.shape)]
 
 
+def layer_norm(b: Builder, step: Step) -> list[Value]:
+    """Over all of a sample, which is what the library's layer does."""
+    a = b.value(step, 0)
+    axis = step.attributes.get("axis", -1)
+    sample = b.sample(a.shape)
+    scale, bias = b.array(step, 1), b.array(step, 2, np.zeros(1))
+    if b.axis(step, axis, len(a.shape)) != 0 or b.whole:
+        raise CapabilityError(f"{step.label}: fastnn reads it over all of a sample alone", got=f"axis {axis}", expected="axis 1")  # fmt: skip
+    numbers = {"gamma": np.broadcast_to(scale, sample), "beta": np.broadcast_to(bias, sample)}
+    epsilon = float(step.attributes.get("epsilon", 1e-5))
+    return [Value(b.layer(step, "layer_norm", b.shaped(a), assign=numbers, epsilon=epsilon), a.shape)]
+
+
 def lrn(b: Builder, step: Step) -> list[Value]:
     a, channels, image = image_of(b, step)
     at = step.attributes
@@ -221,5 +236,6 @@ IMAGES = {
     "GlobalAveragePool": global_pool,
     "GlobalMaxPool": global_pool,
     "LRN": lrn,
+    "LayerNormalization": layer_norm,
     "MaxPool": pool,
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from fastnn.errors import CapabilityError
 from fastnn.onnx.build import Builder, CrossesBatch, Value
 from fastnn.onnx.fold import resolved
@@ -101,9 +103,32 @@ def concatenate(b: Builder, step: Step) -> list[Value]:
     return [Value(b.layer(step, "add", *placed), shape)]
 
 
+def pad(b: Builder, step: Step) -> list[Value]:
+    """A border of one value. Pads are an attribute before opset 11, inputs since."""
+    a, at = b.value(step, 0), step.attributes
+    rank = len(a.shape)
+    if at.get("mode", "constant") != "constant":
+        raise CapabilityError(f"{step.label} has mode {at['mode']!r}, which fastnn does not read", expected="constant")  # fmt: skip
+    given = at.get("pads", at.get("paddings")) if b.opset < 11 else b.array(step, 1)
+    value = at.get("value", 0.0) if b.opset < 11 else b.array(step, 2, 0.0)
+    axes = [int(axis) % rank for axis in b.array(step, 3, range(rank))]
+    pads = [int(n) for n in given]
+    sides = dict.fromkeys(range(rank), (0, 0))
+    sides.update(zip(axes, zip(pads[: len(axes)], pads[len(axes) :], strict=True), strict=True))
+    if min(pads) < 0:
+        raise CapabilityError(f"{step.label} has negative pads, which fastnn does not read", got=pads)
+    if not b.whole and sides[0] != (0, 0):
+        raise CrossesBatch(f"{step.label} makes the first axis longer")
+    shape = tuple(n + sum(sides[axis]) for axis, n in enumerate(a.shape))
+    border = tuple(sides[axis] for axis in range(0 if b.whole else 1, rank))
+    node = b.layer(step, "pad", b.shaped(a), padding=border, value=float(np.asarray(value).item()))
+    return [Value(node, shape)]
+
+
 SHAPES = {
     "Concat": concatenate,
     "Flatten": flatten,
+    "Pad": pad,
     "Reshape": reshape,
     "Squeeze": squeeze,
     "Transpose": transpose,

@@ -1,0 +1,89 @@
+"""The ONNX standard's own test suite: node, simple, PyTorch's models, the light zoo, and what trains.
+
+`python -m fastnn.onnx.conformance` prints the same as a table.
+"""
+
+import functools
+
+import pytest
+
+from fastnn.errors import FastnnError
+from fastnn.onnx import backend
+from fastnn.onnx.conformance import CONSTANT, OPERATORS, cases, run_case
+
+pytest.importorskip("onnx")
+
+REFUSED = {
+    "test_identity_opt": "is of type optional",
+    "test_identity_sequence": "is of type sequence",
+    "test_training_dropout": "its mask is random",
+    "test_training_dropout_default": "its mask is random",
+    "test_training_dropout_default_mask": "its mask is random",
+    "test_training_dropout_mask": "its mask is random",
+}
+"""Cases that do not pass, and what they are told."""
+
+
+@functools.cache
+def chosen(*kinds):
+    return [case for case in cases() if case.kind in kinds]
+
+
+def outcome(case):
+    """Nothing for a case that passes, else what went wrong."""
+    try:
+        run_case(case)
+    except (FastnnError, AssertionError) as error:
+        return str(error).strip().splitlines()[0]
+    return ""
+
+
+def not_passed(*kinds):
+    return {case.name: what for case in chosen(*kinds) if (what := outcome(case))}
+
+
+def test_node_cases_pass_but_for_random_masks_and_what_is_no_tensor():
+    failed = not_passed("node", "simple")
+    assert failed.keys() == REFUSED.keys(), failed
+    assert all(REFUSED[name] in what for name, what in failed.items()), failed
+
+
+def test_models_that_pytorch_wrote_for_opset_6_pass():
+    assert not not_passed("pytorch-converted", "pytorch-operator")
+
+
+def test_losses_and_optimizers_pass():
+    plain = [case for case in chosen("training") if not case.name.endswith("_expanded")]
+    assert len(plain) >= 59
+    assert not not_passed("training")
+
+
+def test_the_light_models_pass():
+    assert len(chosen("real")) == 9
+    assert not not_passed("real")
+
+
+def test_at_least_240_cases_name_only_the_operators_of_the_library():
+    every = chosen("node", "simple", "pytorch-converted", "pytorch-operator", "real")
+    strict = [case for case in every if case.operators <= OPERATORS]
+    assert len(strict) - len(REFUSED) >= 240
+    assert {case.name for case in every} - {case.name for case in strict} <= {
+        case.name for case in every if case.operators & CONSTANT
+    }
+
+
+@pytest.mark.parametrize("pattern", ["test_relu_", "test_gemm_all_attributes_", "test_sce_mean_weight_cpu"])
+def test_the_standards_runner_runs_the_backend_class(pattern):
+    import unittest
+    import warnings
+
+    from onnx.backend.test import BackendTest
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tests = BackendTest(backend(), __name__)
+    tests.include(pattern)
+    result = unittest.TestResult()
+    tests.test_suite.run(result)
+    ran = result.testsRun - len(result.skipped)
+    assert ran >= 1 and not result.errors and not result.failures, result.errors + result.failures
