@@ -164,3 +164,89 @@ def test_derivatives_of_a_graph_with_add_and_concatenate():
         return F.cross_entropy(dense(p, "c", torch.cat([b, a + x, a, b], dim=1)), torch.tensor(y))
 
     check_derivatives(net, loss_of, X, y, "cross_entropy")
+
+
+def convolved(layer, name="layer", dtype="float64"):
+    """An image, convolved, through the layer, to three numbers."""
+    net = fnn.Network((2, 7, 8), seed=6, dtype=dtype)
+    h = net.apply("conv", fnn.Conv(4, 3, padding=1, activation="tanh"), net.input)
+    h = net.apply(name, layer, h)
+    net.output = net.apply("out", fnn.Dense(3), net.apply("row", fnn.layers.Flatten(), h))
+    return net
+
+
+IMAGES = {
+    "max_pool": (fnn.MaxPool(3, 2, 1, ceil=True), lambda a, p: F.max_pool2d(a, 3, 2, 1, ceil_mode=True)),
+    "dilated": (fnn.MaxPool(2, 1, dilation=2), lambda a, p: F.max_pool2d(a, 2, 1, 0, 2)),
+    "average_pool": (
+        fnn.AveragePool(3, 2, 1, ceil=True),
+        lambda a, p: F.avg_pool2d(a, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+    ),
+    "counted": (
+        fnn.AveragePool(3, 2, 1, ceil=True, count_padding=True),
+        lambda a, p: F.avg_pool2d(a, 3, 2, 1, ceil_mode=True),
+    ),
+    "global_average": (fnn.GlobalAveragePool(), lambda a, p: F.adaptive_avg_pool2d(a, 1)),
+    "global_max": (fnn.GlobalMaxPool(), lambda a, p: F.adaptive_max_pool2d(a, 1)),
+    "local_response_norm": (
+        fnn.layers.LocalResponseNorm(3, 0.4, 0.75, 2.0),
+        lambda a, p: F.local_response_norm(a, 3, 0.4, 0.75, 2.0),
+    ),
+    "layer_norm": (
+        fnn.layers.LayerNorm(0.01),
+        lambda a, p: F.layer_norm(a, a.shape[1:], p["layer/gamma"], p["layer/beta"], 0.01),
+    ),
+    "batch_norm": (
+        fnn.BatchNorm(0.01),
+        lambda a, p: F.batch_norm(
+            a, torch.zeros(4).double(), torch.ones(4).double(), p["layer/gamma"], p["layer/beta"], eps=0.01
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_derivatives_of_every_layer_of_images(name):
+    layer, torch_layer = IMAGES[name]
+    net = convolved(layer)
+    X, y = rows(net, 4), labels(4)
+
+    def loss_of(*parameters):
+        p = dict(zip(net.parameters, parameters, strict=True))
+        a = torch.tanh(F.conv2d(torch.tensor(X), p["conv/W"], p["conv/b"], padding=1))
+        return F.cross_entropy(dense(p, "out", torch_layer(a, p).flatten(1)), torch.tensor(y))
+
+    p = tuple(tensors(net).values())
+    C = net.objective(X, y, loss="cross_entropy")
+    assert C.value(net.theta) == pytest.approx(loss_of(*p).item(), rel=1e-12)
+    g = flat([t.numpy() for t in torch.autograd.grad(loss_of(*p), p)])
+    assert np.abs(C.gradient(net.theta) - g).max() <= 1e-11 * np.abs(g).max()
+    v = np.random.default_rng(0).normal(size=net.theta.size)
+    parts = tuple(
+        torch.tensor(v[q.offset : q.offset + q.size].reshape(q.shape)) for q in net.graph.parameters.values()
+    )
+    _, hv = torch.autograd.functional.vhp(loss_of, p, parts)
+    expected = flat([t.numpy() for t in hv])
+    assert np.abs(C.hvp(net.theta, v) - expected).max() <= 1e-10 * np.abs(expected).max()
+
+
+def test_training_with_batch_norm_ends_where_pytorchs_ends_statistics_too():
+    net = convolved(fnn.BatchNorm(momentum=0.2))
+    X, y = rows(net, 13), labels(13)
+    p = tensors(net)
+    mean, variance = torch.zeros(4).double(), torch.ones(4).double()
+    optimizer = torch.optim.SGD(p.values(), lr=0.1)
+    for _ in range(5):
+        for start in range(0, 13, 5):
+            optimizer.zero_grad()
+            a = torch.tanh(F.conv2d(torch.tensor(X[start : start + 5]), p["conv/W"], p["conv/b"], padding=1))
+            h = F.batch_norm(a, mean, variance, p["layer/gamma"], p["layer/beta"], True, 0.2, 1e-5)
+            loss = F.cross_entropy(dense(p, "out", h.flatten(1)), torch.tensor(y[start : start + 5]))
+            loss.backward()
+            optimizer.step()
+    settings = {"epochs": 5, "batch_size": 5, "shuffle": False, "verbose": False, "loss": "cross_entropy"}
+    net.fit(X, y, optimizer="sgd", eta=0.1, **settings)
+    expected = flat([tensor.detach().numpy() for tensor in p.values()])
+    assert np.abs(net.theta - expected).max() <= 1e-10 * np.abs(expected).max()
+    assert net.statistics["layer/mean"] == pytest.approx(mean.numpy(), rel=1e-10)
+    assert net.statistics["layer/variance"] == pytest.approx(variance.numpy(), rel=1e-10)
