@@ -29,8 +29,10 @@ MOST_ROWS = 32
 """Output channels up to which this pays."""
 COPY = 65_536
 """Numbers that the copy of an image may have."""
-IMAGE = 16_384
-"""The same for a gradient (plan/shares.py keeps to it)."""
+IMAGE, TURNED = 16_384, 49_152
+"""The same for the images of a gradient, and numbers that delta may have in rows as long (plan/shares.py keeps to both)."""
+NEAR = 6_144
+"""Numbers of images and delta that stay in L1 while all tiles pass over them."""
 WEIGHTS = 16_384
 """Weights, and as many entries of a table, that fit into the workspace beside it."""
 
@@ -57,19 +59,19 @@ def _height(left):
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _tile(real, height, A, a_row, a_k, B, table, I, i_row, C, c_row, n, depth):
+def _tile(real, height, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth):
     if height == _H0:
-        _wide0(real, A, a_row, a_k, B, table, I, i_row, C, c_row, n, depth)
+        _wide0(real, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth)
     elif height == _H1:
-        _wide1(real, A, a_row, a_k, B, table, I, i_row, C, c_row, n, depth)
+        _wide1(real, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth)
     elif height == _H2:
-        _wide2(real, A, a_row, a_k, B, table, I, i_row, C, c_row, n, depth)
+        _wide2(real, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth)
     elif height == _H3:
-        _wide3(real, A, a_row, a_k, B, table, I, i_row, C, c_row, n, depth)
+        _wide3(real, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth)
     elif height == _H4:
-        _wide4(real, A, a_row, a_k, B, table, I, i_row, C, c_row, n, depth)
+        _wide4(real, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth)
     else:
-        _wide5(real, A, a_row, a_k, B, table, I, i_row, C, c_row, n, depth)
+        _wide5(real, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth)
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
@@ -86,54 +88,65 @@ def _edges(taps, n_taps, rows, columns, height, width):
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _copy(real, S, s_channel, channels, height, width, top, bottom, left, right, D):
-    """An image with zeros around it, and one register of zeros behind."""
+def _clear(real, D, count):
+    """Zeros, the next registers included: tiles read whole ones."""
     size, lanes = size_of(real), lanes_of(real)
-    if top == 0 and bottom == 0 and left == 0 and right == 0:
-        count = channels * height * width
-        for k in range(0, count, lanes):
-            copy_between(real, S + k * size, 0, count - k, D + k * size, lanes)
-        end = D + count * size
-    else:
-        long = left + width + right
-        d = D
-        for c in range(channels):
-            for y in range(-top, height + bottom):
-                s = S + (c * s_channel + y * width - left) * size
-                inside = 0 <= y < height
-                for k in range(0, long, lanes):
-                    low, high = max(left - k, 0), max(min(left + width - k, lanes), 0)
-                    copy_between(real, s + k * size, low, high if inside else 0, d + k * size, lanes)
-                d += long * size
-        end = d
-    copy_between(real, end, 0, 0, end, lanes)
-    copy_between(real, end, 0, 0, end + lanes * size, lanes)
+    for k in range(0, count + 2 * lanes, lanes):
+        copy_between(real, D, 0, 0, D + k * size, lanes)
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _carry(real, C, c_row, c_step, first, n, long, columns, T, out):
-    """Those of the pixels first, ... first + n of rows of `long` that belong to the grid: from C into T, or (`out`) from T into C."""
+def _copy(real, S, s_channel, channels, height, width, top, left, tall, long, D):
+    """An image in the middle of zeros, which stay from one sample to the next."""
     size, lanes = size_of(real), lanes_of(real)
-    c, there = pointer(C, real), pointer(T, real)
-    done = 0
+    if tall == height and long == width:
+        count = channels * height * width
+        for k in range(0, count, lanes):
+            copy_between(real, S + k * size, 0, count - k, D + k * size, count - k)
+        return
+    for c in range(channels):
+        s, d = S + c * s_channel * size, D + ((c * tall + top) * long + left) * size
+        for _ in range(height):
+            for k in range(0, width, lanes):
+                copy_between(real, s + k * size, 0, width - k, d + k * size, width - k)
+            s += width * size
+            d += long * size
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _runs(first, n, long, columns, c_row, runs):
+    """Which of the pixels first, ... first + n of rows of `long` belong to the grid, and where they lie."""
+    to = pointer(runs, np.int64)
+    row, column = first // long, first % long
+    done = count = 0
     while done < n:
-        row, column = (first + done) // long, (first + done) % long
         length = min(columns - column, n - done)
-        here = row * c_row + column * c_step
-        if c_step == 1:
-            for k in range(0, length, lanes):
-                of_c, of_t, m = C + (here + k) * size, T + (done + k) * size, length - k
+        if length > 0:
+            to[1 + 3 * count], to[2 + 3 * count] = done, done + length
+            to[3 + 3 * count] = row * c_row + column - done
+            count += 1
+        done += long - column
+        row, column = row + 1, 0
+    to[0] = count
+
+
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _carry(real, C, c_channel, c_row, c_step, first, n, long, columns, T, panel, rows, out):
+    """Those of the pixels first, ... first + n of rows of `long` that belong to the grid: from C into T, or (`out`) from T into C."""
+    size = size_of(real)
+    for r in range(rows):
+        c, there = pointer(C + r * c_channel * size, real), pointer(T + r * panel * size, real)
+        row, column = first // long, first % long
+        done = 0
+        while done < n:
+            here = row * c_row + column * c_step
+            for k in range(min(columns - column, n - done)):
                 if out:
-                    copy_between(real, of_t, 0, m, of_c, m)
+                    c[here + k * c_step] = there[done + k]
                 else:
-                    copy_between(real, of_c, 0, m, of_t, m)
-        elif out:
-            for k in range(length):
-                c[here + k * c_step] = there[done + k]
-        else:
-            for k in range(length):
-                there[done + k] = c[here + k * c_step]
-        done += max(length, 0) + long - max(columns, column)
+                    there[done + k] = c[here + k * c_step]
+            done += long - column
+            row, column = row + 1, 0
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -163,7 +176,9 @@ def convolve_direct(real, words, run, t, team):  # type: ignore[no-untyped-def]
     image = pointer(run, np.int64)[4]
     packed = image + (COPY + 4 * panel) * size
     T = packed + WEIGHTS * size
-    table = T + MOST_ROWS * panel * size
+    runs = T + MOST_ROWS * panel * size
+    run_words = pointer(runs, np.int64)
+    table = runs + (3 * panel + 4) * 8
     offsets = pointer(table, np.int64)
     for place in range(phases * groups):
         phase, group = place // groups, place % groups
@@ -183,110 +198,105 @@ def convolve_direct(real, words, run, t, team):  # type: ignore[no-untyped-def]
         if not in_order:
             _pack(real, weights, a_row, a_channel, rows, channels, taps, n_taps, packed)
         pixels = (grid_rows - 1) * long + columns
+        _clear(real, image, channels * tall * long)
         for s in range(low, high):
             _copy(
                 real, B + (s * b_sample + group * channels * b_channel) * size, b_channel, channels, height, width,
-                top, bottom, left, right, image,
+                top, left, tall, long, image,
             )  # fmt: skip
             here = C + (offset + s * c_sample + group * rows * c_channel) * size
             for first in range(0, pixels, panel):
                 n = min(panel, pixels - first)
+                to, to_row = T, panel
+                if c_step == 1:
+                    to, to_row = here, c_channel
+                    _runs(first, n, long, columns, c_row, runs)
+                else:
+                    run_words[0], run_words[1], run_words[2], run_words[3] = 1, 0, panel, 0
                 r = 0
                 while r < rows:
                     h = _height(rows - r)
-                    i, i_row = I, -1
+                    c, i, i_row = here + r * c_channel * size, I, -1
                     if start == 2:
                         i = I + (group * rows + r) * size
                     elif start == 1:
                         i, i_row = T, panel
-                        for k in range(h):
-                            _carry(
-                                real, here + (r + k) * c_channel * size, c_row, c_step, first, n, long, columns, T + k * panel * size, False
-                            )  # fmt: skip
-                    if in_order:
-                        _tile(
-                            real,
-                            h,
-                            weights + r * a_row * size,
-                            a_row,
-                            1,
-                            image + first * size,
-                            table,
-                            i,
-                            i_row,
-                            T,
-                            panel,
-                            n,
-                            depth,
-                        )
-                    else:
-                        _tile(
-                            real,
-                            h,
-                            packed + r * size,
-                            1,
-                            rows,
-                            image + first * size,
-                            table,
-                            i,
-                            i_row,
-                            T,
-                            panel,
-                            n,
-                            depth,
-                        )
-                    for k in range(h):
-                        _carry(
-                            real, here + (r + k) * c_channel * size, c_row, c_step, first, n, long, columns, T + k * panel * size, True
-                        )  # fmt: skip
+                        _carry(real, c, c_channel, c_row, c_step, first, n, long, columns, T, panel, h, False)
+                    a, row, a_k = weights + r * a_row * size, a_row, 1
+                    if not in_order:
+                        a, row, a_k = packed + r * size, 1, rows
+                    out = to + (r * c_channel * size if c_step == 1 else 0)
+                    _tile(
+                        real, h, a, row, a_k, image + first * size, table, i, i_row, out, to_row, runs, depth
+                    )
+                    if c_step != 1:
+                        _carry(real, c, c_channel, c_row, c_step, first, n, long, columns, T, panel, h, True)
                     r += h
 
 
 def _make_dots(rows: int, columns: int) -> Any:
-    """The intrinsic dots(dtype, A, a_row, B, offsets, S, vectors): S[r, k, lane] += sum_i A[r, i, lane] B[offsets[k] + i, lane]."""
+    """The intrinsic dots(dtype, A, a_row, a_sample, B, b_sample, offsets, S, vectors, samples):
+
+    S[r, k, lane] += sum_s sum_i A[s a_sample + r a_row + i, lane] B[s b_sample + offsets[k] + i, lane], i counting registers.
+    """
 
     @intrinsic
-    def dots(typing_context, dtype, A, a_row, B, offsets, S, vectors):  # type: ignore[no-untyped-def]
+    def dots(typing_context, dtype, A, a_row, a_sample, B, b_sample, offsets, S, vectors, samples):  # type: ignore[no-untyped-def]
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            A, a_row, B, offsets, S, vectors = arguments[1:]
+            A, a_row, a_sample, B, b_sample, offsets, S, vectors, samples = arguments[1:]
             vec = Registers(builder, str(dtype.dtype))
             places = [(r, k) for r in range(rows) for k in range(columns)]
             table = builder.inttoptr(offsets, _INT64.as_pointer())
             starts = [vec.at(B, builder.load(builder.gep(table, [_INT64(k)]))) for k in range(columns)]
             lines = [vec.at(A, builder.mul(a_row, _INT64(r))) for r in range(rows)]
             at = {(r, k): vec.at(S, _INT64((r * columns + k) * vec.width)) for r, k in places}
-            sums = {place: vec.load(at[place]) for place in places}
-            entry, loop, done = (
-                builder.block,
-                builder.append_basic_block("pixels"),
-                builder.append_basic_block("done"),
+            begun = {place: vec.load(at[place]) for place in places}
+            entry = builder.block
+            sample, pixels, after, done = (
+                builder.append_basic_block(name) for name in ("sample", "pixels", "after", "done")
             )
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            i = builder.phi(_INT64)
-            i.add_incoming(_INT64(0), entry)
-            running = {}
-            for place in places:
-                running[place] = builder.phi(vec.type)
-                running[place].add_incoming(sums[place], entry)
+            builder.branch(sample)
+
+            def counter(start: Any, block: Any) -> tuple[Any, dict[Any, Any]]:
+                """A counter from 0, and the sums so far, as the loop begins."""
+                count = builder.phi(_INT64)
+                count.add_incoming(_INT64(0), block)
+                sums = {place: builder.phi(vec.type) for place in places}
+                for place in places:
+                    sums[place].add_incoming(start[place], block)
+                return count, sums
+
+            builder.position_at_end(sample)
+            s, before = counter(begun, entry)
+            a_first, b_first = builder.mul(s, a_sample), builder.mul(s, b_sample)
+            builder.branch(pixels)
+            builder.position_at_end(pixels)
+            i, running = counter(before, sample)
             first = builder.mul(i, _INT64(vec.width))
-            b = [vec.load(builder.gep(start, [first])) for start in starts]
+            a_at, b_at = builder.add(a_first, first), builder.add(b_first, first)
+            b = [vec.load(builder.gep(start, [b_at])) for start in starts]
             new = {}
             for r in range(rows):
-                a = vec.load(builder.gep(lines[r], [first]))
+                a = vec.load(builder.gep(lines[r], [a_at]))
                 for k in range(columns):
                     new[r, k] = vec.multiply_add(a, b[k], running[r, k])
             following = builder.add(i, _INT64(1))
-            i.add_incoming(following, loop)
+            i.add_incoming(following, pixels)
             for place in places:
-                running[place].add_incoming(new[place], loop)
-            builder.cbranch(builder.icmp_signed("<", following, vectors), loop, done)
+                running[place].add_incoming(new[place], pixels)
+            builder.cbranch(builder.icmp_signed("<", following, vectors), pixels, after)
+            builder.position_at_end(after)
+            later = builder.add(s, _INT64(1))
+            s.add_incoming(later, after)
+            for place in places:
+                before[place].add_incoming(new[place], after)
+            builder.cbranch(builder.icmp_signed("<", later, samples), sample, done)
             builder.position_at_end(done)
             for place in places:
                 vec.store(new[place], at[place])
             return context.get_dummy_value()
 
-        return types.void(dtype, *[types.int64] * 6), codegen
+        return types.void(dtype, *[types.int64] * 9), codegen
 
     return dots
 
@@ -313,9 +323,11 @@ def direct_gradient(real, words, run, t, team):  # type: ignore[no-untyped-def]
     blocks = -(-rows // ROWS_AT_ONCE)
     vectors = -(-((grid_rows - 1) * long + columns) // lanes)
     image = pointer(run, np.int64)[4]
-    turned = image + (IMAGE + 4 * lanes) * size
     d_row = vectors * lanes
-    sums = turned + blocks * ROWS_AT_ONCE * d_row * size
+    b_size, d_size = channels * tall * long, blocks * ROWS_AT_ONCE * d_row
+    together = max(min(NEAR // (b_size + d_size), IMAGE // b_size, TURNED // d_size, samples), 1)
+    turned = image + (IMAGE + 4 * lanes) * size
+    sums = turned + TURNED * size
     table = sums + (high - low) * blocks * ROWS_AT_ONCE * TAPS_AT_ONCE * lanes * size
     offsets = pointer(table, np.int64)
     for k in range(low * TAPS_AT_ONCE, high * TAPS_AT_ONCE):
@@ -326,24 +338,28 @@ def direct_gradient(real, words, run, t, team):  # type: ignore[no-untyped-def]
     total = pointer(sums, real)
     for k in range((high - low) * blocks * ROWS_AT_ONCE * TAPS_AT_ONCE * lanes):
         total[k] = real(0)
-    line = pointer(turned, real)
-    for k in range(blocks * ROWS_AT_ONCE * d_row):
-        line[k] = real(0)
-    for s in range(samples):
-        _copy(
-            real, B + s * b_sample * size, b_channel, channels, height, width, top, bottom, left, right, image
-        )  # fmt: skip
-        for j in range(rows):
-            for u in range(grid_rows):
-                source = delta + (s * d_sample + j * d_channel + u * columns) * size
-                there = turned + (j * d_row + u * long) * size
-                for k in range(0, columns, lanes):
-                    copy_between(real, source + k * size, 0, columns - k, there + k * size, columns - k)
+    _clear(real, turned, together * d_size - 2 * lanes)
+    _clear(real, image, together * b_size)
+    for first in range(0, samples, together):
+        taken = min(together, samples - first)
+        for s in range(taken):
+            _copy(
+                real, B + (first + s) * b_sample * size, b_channel, channels, height, width, top, left, tall, long,
+                image + s * b_size * size,
+            )  # fmt: skip
+            for j in range(rows):
+                source = delta + ((first + s) * d_sample + j * d_channel) * size
+                there = turned + (s * d_size + j * d_row) * size
+                for u in range(grid_rows):
+                    for k in range(0, columns, lanes):
+                        copy_between(
+                            real, source + (u * columns + k) * size, 0, columns - k, there + (u * long + k) * size, columns - k
+                        )  # fmt: skip
         for k in range(high - low):
             for block in range(blocks):
                 _dots(
-                    real, turned + block * ROWS_AT_ONCE * d_row * size, d_row, image, table + k * TAPS_AT_ONCE * 8,
-                    sums + (k * blocks + block) * ROWS_AT_ONCE * TAPS_AT_ONCE * lanes * size, vectors,
+                    real, turned + block * ROWS_AT_ONCE * d_row * size, d_row, d_size, image, b_size, table + k * TAPS_AT_ONCE * 8,
+                    sums + (k * blocks + block) * ROWS_AT_ONCE * TAPS_AT_ONCE * lanes * size, vectors, taken,
                 )  # fmt: skip
     out = pointer(g, real)
     for k in range(low * TAPS_AT_ONCE, min(high * TAPS_AT_ONCE, depth)):

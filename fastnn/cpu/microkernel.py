@@ -38,6 +38,7 @@ class Registers:
     def __init__(self, builder: Any, dtype: str) -> None:
         self.builder, self.width, self.element = builder, lanes(dtype), IR_TYPE[dtype]
         self.type = ir.VectorType(self.element, self.width)
+        self.size = 8 if dtype == "float64" else 4
         self.mask_type = ir.VectorType(_BIT, self.width)
         self.name = f"v{self.width}{_SUFFIX[dtype]}"
         self.undefined = ir.Constant(self.type, ir.Undefined)
@@ -62,6 +63,10 @@ class Registers:
         index_type = ir.VectorType(_INT64, self.width)
         columns = ir.Constant(index_type, list(range(first, first + self.width)))
         return self.builder.icmp_signed("<", columns, self.splat(valid, index_type))
+
+    def between(self, low: Any, high: Any, first: int) -> Any:
+        """Lanes l with low <= l + first < high."""
+        return self.builder.and_(self.mask(high, first), self.builder.not_(self.mask(low, first)))
 
     def _as_vector(self, place: Any) -> Any:
         return self.builder.bitcast(place, self.type.as_pointer())
@@ -165,7 +170,8 @@ class Registers:
 def make_tile(rows: int, vectors: int, numbers: bool = False, table: bool = False) -> Any:
     """The intrinsic tile(dtype, A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth), `rows` x `vectors` registers.
 
-    With `numbers`, a negative i_row says that I has one number for each row. With `table`, row k of B lies the k-th int64 at address b_k behind B.
+    With `numbers`, a negative i_row says that I has one number for each row. With `table`, row k of B lies the k-th int64 at address b_k behind B,
+    I has all columns, and n is the address of runs of columns: how many, then for each first column, the one behind the last, and how far behind C column 0 lies.
     """
 
     @intrinsic
@@ -176,7 +182,8 @@ def make_tile(rows: int, vectors: int, numbers: bool = False, table: bool = Fals
             A, a_row, a_k, B, b_k, I, i_row, C, c_row, n, depth = arguments[1:]
             vec = Registers(builder, str(dtype.dtype))
             places = [(r, v) for r in range(rows) for v in range(vectors)]
-            masks = [vec.mask(n, v * vec.width) for v in range(vectors)]
+            wide = _INT64(vectors * vec.width) if table else n
+            masks = [vec.mask(wide, v * vec.width) for v in range(vectors)]
 
             def element(address: Any, stride: Any, r: int, v: int) -> Any:
                 offset = builder.add(builder.mul(stride, _INT64(r)), _INT64(v * vec.width))
@@ -222,13 +229,41 @@ def make_tile(rows: int, vectors: int, numbers: bool = False, table: bool = Fals
                 result.add_incoming(start[r, v], entry)
                 result.add_incoming(new[r, v], loop)
                 start[r, v] = result
-            for r, v in places:
-                vec.masked_store(start[r, v], element(C, c_row, r, v), masks[v])
+            if table:
+                _store_runs(builder, vec, start, C, element, c_row, n)
+            else:
+                for r, v in places:
+                    vec.masked_store(start[r, v], element(C, c_row, r, v), masks[v])
             return context.get_dummy_value()
 
         return types.void(dtype, *[types.int64] * 11), codegen
 
     return tile
+
+
+def _store_runs(
+    builder: Any, vec: Registers, sums: dict[Any, Any], C: Any, element: Any, c_row: Any, runs: Any
+) -> None:
+    """Columns of C run by run: the same registers with other masks, to other places."""
+    table = builder.inttoptr(runs, _INT64.as_pointer())
+    count = builder.load(table)
+    entry, run, end = builder.block, builder.append_basic_block("run"), builder.append_basic_block("end")
+    builder.branch(run)
+    builder.position_at_end(run)
+    i = builder.phi(_INT64)
+    i.add_incoming(_INT64(0), entry)
+    words = [
+        builder.load(builder.gep(table, [builder.add(builder.mul(i, _INT64(3)), _INT64(1 + word))]))
+        for word in range(3)
+    ]
+    c = builder.add(C, builder.mul(words[2], _INT64(vec.size)))
+    masks = {v: vec.between(words[0], words[1], v * vec.width) for _, v in sums}
+    for r, v in sums:
+        vec.masked_store(sums[r, v], element(c, c_row, r, v), masks[v])
+    following = builder.add(i, _INT64(1))
+    i.add_incoming(following, run)
+    builder.cbranch(builder.icmp_signed("<", following, count), run, end)
+    builder.position_at_end(end)
 
 
 def _start(

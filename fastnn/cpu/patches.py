@@ -23,12 +23,6 @@ TAP_WORDS = 3
 """A tap of the kernel is dy, dx, and where its weight lies behind the channel's first."""
 
 
-def _between(vec: Registers, low: Any, high: Any, first: int) -> Any:
-    """Lanes l with low <= l + first < high."""
-    outside = vec.mask(low, first)
-    return vec.builder.and_(vec.mask(high, first), vec.builder.not_(outside))
-
-
 @intrinsic
 def copy_between(typing_context, dtype, S, low, high, D, n):  # type: ignore[no-untyped-def]
     """D[l] = S[l] for low <= l < high, zero for the other l < n; nothing else is read or written. One register."""
@@ -36,7 +30,7 @@ def copy_between(typing_context, dtype, S, low, high, D, n):  # type: ignore[no-
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         S, low, high, D, n = arguments[1:]
         vec = Registers(builder, str(dtype.dtype))
-        value = vec.masked_load(vec.at(S, _INT64(0)), _between(vec, low, high, 0))
+        value = vec.masked_load(vec.at(S, _INT64(0)), vec.between(low, high, 0))
         vec.masked_store(value, vec.at(D, _INT64(0)), vec.mask(n, 0))
         return context.get_dummy_value()
 
@@ -52,7 +46,7 @@ def _copy_every_other(typing_context, dtype, S, low, high, D, n):  # type: ignor
         vec = Registers(builder, str(dtype.dtype))
         low, high = builder.mul(low, _INT64(2)), builder.sub(builder.mul(high, _INT64(2)), _INT64(1))
         both = [
-            vec.masked_load(vec.at(S, _INT64(first)), _between(vec, low, high, first))
+            vec.masked_load(vec.at(S, _INT64(first)), vec.between(low, high, first))
             for first in (0, vec.width)
         ]
         value = vec.shuffled(*both, list(range(0, 2 * vec.width, 2)))
