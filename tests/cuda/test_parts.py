@@ -137,13 +137,15 @@ class OfOp:
 
     name = "of_op"
 
-    def __init__(self, op, parameter_shapes=(), **attributes):
+    def __init__(self, op, parameter_shapes=(), statistic_shapes=(), **attributes):
         self.op, self.parameter_shapes, self.attributes = op, parameter_shapes, attributes
+        self.statistic_shapes = statistic_shapes
 
     def __call__(self, net, *nodes):
         made = enumerate(self.parameter_shapes)
         parameters = [net.parameter(f"p{k}", shape, "glorot_normal") for k, shape in made]
-        return net.op(self.op, *nodes, parameters=parameters, **self.attributes)
+        statistics = [net.statistic(f"s{k}", shape, 0.5) for k, shape in enumerate(self.statistic_shapes)]
+        return net.op(self.op, *nodes, parameters=parameters, statistics=statistics, **self.attributes)
 
 
 @both
@@ -159,6 +161,25 @@ def _compare_built(layer, shapes, dtype, what):
     X = rows(net, 5).astype(dtype)
     agree(net(X, device="cuda"), net(X), REL[dtype], what)
     compare_gradients(net, X, numbers(5, *net.output_shape, seed=1, dtype=dtype), what)
+
+
+def test_running_statistics_and_auxiliary_losses_move_as_on_the_cpu():
+    nets = {}
+    for device in ("cuda", "cpu"):
+        net = fnn.Network((2, 2, 2), seed=3)
+        h = net.apply("norm", fnn.BatchNorm(activation="tanh"), net.input)
+        row = net.apply("row", fnn.layers.Flatten(), net.apply("pool", fnn.MaxPool(2), h))
+        net.apply("aux", fnn.Dense(2), row)
+        net.output = net.apply("out", fnn.Dense(2), net.apply("again", fnn.BatchNorm(), row))
+        net.auxiliary = {"aux": 0.4}
+        X, y = numbers(7, 2, 2, 2), numbers(7, 2, seed=1)
+        history = net.fit(X, y, loss="squared_error", epochs=2, batch_size=4, device=device, verbose=False)
+        nets[device] = net, history.column("loss"), net(X, device=device)
+    (cuda, losses, out), (cpu, expected, expected_out) = nets["cuda"], nets["cpu"]
+    agree(cuda.running, cpu.running, 1e-5, "statistics")
+    agree(cuda.theta, cpu.theta, 1e-4, "parameters")
+    agree(out, expected_out, 1e-4, "outputs")
+    assert list(losses) == pytest.approx(list(expected), rel=1e-5)
 
 
 def doubled(w, g, eta):
