@@ -105,7 +105,7 @@ def cuda_kernels(dtype: str) -> list[tuple[str, str]]:
     from fastnn.cuda.unit import check_text, launch_text
 
     tiles = [tile for tile in REAL.tiles if dtype == "float32" or tile is not LARGE]
-    whole_and_split = [Geometry(THREADS, (tile,), enough, 1) for tile in tiles for enough in (1, 2)]
+    whole_and_split = [Geometry(THREADS, (tile,), enough, 1, (tile,)) for tile in tiles for enough in (1, 2)]
     finite = check_text()  # CudaMachine.finite
     kernels = [(ADVANCE, "advance"), (launch_text(finite, dtype), "check")]
     for plan in _plans(dtype, ROWS, team=False):

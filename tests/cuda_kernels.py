@@ -79,7 +79,7 @@ def _made(text: str, arguments: int) -> dict[tuple[int, int], Made]:
 @cache
 def cases() -> tuple[Case, ...]:
     """All of them, under names that tell them apart."""
-    return (*_bodies(), *_forms(), *_tapes())
+    return (*_bodies(), *_forms(), *_convolutions(), *_tapes())
 
 
 # ---- loops over a body
@@ -105,7 +105,8 @@ PRECISIONS = (("float32", "float32"), ("float64", "float32"), ("float32", "tf32"
 SIDES = {"large": 128, "medium": 64, "small": 16}
 """Of matrices that get this tile."""
 ONE, FOUR = replace(REAL, enough=1, least_depth=1), replace(REAL, enough=4, least_depth=1)
-"""A product is one tile each; with FOUR, its sum is split."""
+MANY = replace(REAL, enough=512, least_depth=1)
+"""A product is one tile each; with FOUR, its sum is split, with MANY, those of channels too."""
 
 
 def _forms() -> Iterator[Case]:
@@ -137,6 +138,9 @@ def _is_form(text: StageText, precision: str) -> bool:
 def _formed(text: StageText, dtype: str, precision: str) -> Case:
     form, _, inside = text.form.removeprefix("forms.").partition("(")
     words = [form]
+    if form == "convolution":
+        _, tile, _, A_side, B_side, split, _ = (word.strip('"') for word in inside.split(", "))
+        words = [f"{form} {tile}", f"A {A_side}", B_side, *["split"] * (split == "True")]
     if form == "product":
         _, tile, _, A_along_k, B_along_k, split, _ = inside.split(", ")
         words[0] += f" {tile.strip(chr(34))}"
@@ -144,13 +148,58 @@ def _formed(text: StageText, dtype: str, precision: str) -> Case:
             f"{side} along k" for side, along in (("A", A_along_k), ("B", B_along_k)) if along == "True"
         ]
         words += ["split"] * (split == "True")
-    elif form == "column_sums":
+    elif form in ("column_sums", "channel_sums"):
         words += ["split"] * ("True" in inside)
     behind = "".join(
         f" + {part.kernel.name}{'' if part.accumulate else ' overwrites'}" for part in text.tails
     )
     name = f"{dtype if precision == 'float32' else precision} {', '.join(words)}{behind}"
     return Case(name, launch_text(text, dtype), dtype, sums=form == "collect")
+
+
+CONVOLUTIONS = {
+    "float32 convolution large, A along, image across + activate.forward overwrites",
+    "float32 convolution large, A steps, image across",
+    "float32 convolution large, A steps, image along, split",
+    "float32 convolution medium, A across, points across + activate.backward overwrites",
+    "float32 convolution medium, A steps, image along + update.adam overwrites",
+    "float32 convolution low, A along, image across + activate.forward overwrites",
+    "float32 convolution small, A steps, image along, split",
+    "float64 convolution medium, A steps, image across",
+    "tf32 convolution large, A along, image across + activate.forward overwrites",
+    "bf16 convolution large, A steps, image along, split",
+    "float32 channel_sums + update.adam overwrites",
+    "float32 channel_sums, split",
+    "float32 plane_moments",
+    "float32 plane_sums",
+}
+"""Those that are compiled, of all: each way to load, each tile, whole and split; in the simulator all run (tests/cuda/test_convolution.py)."""
+
+
+def _convolutions() -> Iterator[Case]:
+    found: dict[str, Case] = {}
+    for (dtype, precision), side in product(PRECISIONS, SIDES.values()):
+        plan = _plan(_images(side, dtype), 2)
+        for stage in (one for cut in (ONE, FOUR, MANY) for one in stages_of(plan, cut, precision)):
+            if stage.text.form.startswith(("forms.convolution", "forms.channel", "forms.plane")):
+                case = _formed(stage.text, dtype, precision)
+                if case.name in CONVOLUTIONS:
+                    assert found.setdefault(case.name, case) == case, f"two kernels are called {case.name!r}"
+    assert found.keys() == CONVOLUTIONS, CONVOLUTIONS - found.keys()
+    yield from found.values()
+
+
+def _images(side: int, dtype: str) -> fnn.Network:
+    """Convolutions with nothing behind them, with an activation and its slope, of a window and of a pixel."""
+    layers = [
+        fnn.Conv(side, padding=1),
+        fnn.BatchNorm(),
+        fnn.Conv(side, padding=1, activation="tanh"),
+        fnn.Conv(side, 1),
+    ]
+    return fnn.Network(
+        (side, 12, 12), [*layers, fnn.layers.GlobalAveragePool(), fnn.layers.Flatten()], seed=0, dtype=dtype
+    )
 
 
 def _chain(side: int, dtype: str) -> fnn.Network:
@@ -189,6 +238,12 @@ def _digits(dtype: str) -> fnn.Network:
     return fnn.Network(784, [fnn.Dense(128, "relu"), fnn.Dropout(0.2), fnn.Dense(10)], seed=0, dtype=dtype)
 
 
+def _convolved(dtype: str) -> fnn.Network:
+    """All three products of a convolution, and its biases."""
+    layers = [fnn.Conv(4, padding=1), fnn.Conv(3, 8), fnn.layers.Flatten()]
+    return fnn.Network((1, 8, 8), layers, seed=0, dtype=dtype)
+
+
 WAYS = {"in shared memory": (True, True), "one block": (False, True), "grid": (False, False)}
 """How a tape runs: resident, one_block."""
 TAPES = (
@@ -196,6 +251,7 @@ TAPES = (
     ("784-128-10 dropout adam", _digits, "float32", 64, 1000, "adam", ("one block", "grid")),
     ("784-128-10 dropout adam", _digits, "float64", 64, 1000, "adam", ("grid",)),
     ("2-8-2 gd", _small, "float64", 32, 100, "gd", ("in shared memory",)),
+    ("1x8x8-4-3 convolution gd", _convolved, "float32", 16, 50, "gd", ("grid",)),
     ("joined rmsprop squared_error", _joined, "float32", 16, 50, "rmsprop", ("in shared memory",)),
 )
 """Name, network, dtype, batch, samples (the last batch is smaller), rule, ways."""

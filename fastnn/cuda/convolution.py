@@ -16,6 +16,7 @@ lie evenly: one product for each remainder, without a term too many. Its taps ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd, prod
 
@@ -160,6 +161,15 @@ def _pairs(instruction: Instruction) -> tuple[Pair, Pair, Pair]:
     return stride, padding, dilation
 
 
+def _pixels(problem: Problem, size: Sequence[int]) -> str:
+    """How an image is read across: without a look at its edges where every column is one pixel, and inside."""
+    ends = (
+        o + (n - 1) * step for o, n, step in zip(problem.origin, problem.n[1:], problem.n_step, strict=True)
+    )
+    inside = min(problem.origin) >= 0 and all(end < n for end, n in zip(ends, size, strict=True))
+    return "points across" if inside and problem.k[1:] == (1, 1) else "image across"
+
+
 def _forward(instruction: Instruction) -> Convolution:
     z, a, W, *bias = instruction.operands
     stride, pad, dilation = _pairs(instruction)
@@ -178,8 +188,9 @@ def _forward(instruction: Instruction) -> Convolution:
         c_pixel=(z.shape[3], 1),
     )
     rows = n_out // groups
+    sides = "along", _pixels(problem, (height, width))
     return Convolution(
-        W, a, bias[0] if bias else None, ("along", "image across"), rows, groups, depth, pixels, (height, width),
+        W, a, bias[0] if bias else None, sides, rows, groups, depth, pixels, (height, width),
         height * width, channels * height * width, n_out * pixels,
         rows * depth, n_in * height * width, rows * pixels, (problem,),
     )  # fmt: skip
@@ -211,7 +222,10 @@ def _backward(instruction: Instruction) -> Convolution:
                     c_pixel=(stride[0] * width, stride[1]),
                 )
             )
-    sides = ("across" if taps == 1 else "steps", "image across")
+    sides = (
+        "across" if taps == 1 else "steps",
+        _pixels(problems[0], delta.shape[2:]) if taps == 1 else "image across",
+    )
     return Convolution(
         W, delta, None, sides, n_in, groups, taps, height * width, (delta.shape[2], delta.shape[3]),
         pixels, n_out * pixels, channels * height * width,

@@ -14,7 +14,7 @@ from typing import Any
 
 from fastnn.cuda.convolution import Convolution, Cut, convolution_of
 from fastnn.cuda.reciprocal import reciprocal
-from fastnn.cuda.tile import LARGE, Geometry
+from fastnn.cuda.tile import LARGE, Geometry, Tile
 from fastnn.cuda.unit import Part, StageText
 from fastnn.errors import CapabilityError
 from fastnn.plan import Instruction, Plan
@@ -209,7 +209,7 @@ def _convolution(
     geometry: Geometry,
     precision: str,
 ) -> list[Stage]:
-    tile, splits = _cut(p.rows, p.columns, p.depth, dtype, geometry, precision, p.times, p.depth // LONG)
+    tile, splits = _cut_images(p, dtype, geometry, precision)
     start: list[Word] = [NOTHING, 0]
     if p.bias is not None:
         start = [Place(p.bias), 0]
@@ -253,32 +253,44 @@ def _planes(head: Instruction, dtype: str, geometry: Geometry) -> Stage:
     return _formed(form, words, head, [], dtype, -(-planes * lanes // geometry.threads))
 
 
-def _cut(
-    rows: int,
-    columns: int,
-    depth: int,
-    dtype: str,
-    geometry: Geometry,
-    precision: str,
-    times: int = 1,
-    most: int = 0,
-) -> tuple[Any, int]:
-    """The tile for a product that is there so many times, and into how many parts its sum over k is split; for the sake of a larger tile, `most` if that is more."""
-    tiles: tuple[Any, ...] = geometry.tiles
+def _tiles(all_tiles: tuple[Tile, ...], dtype: str, geometry: Geometry, precision: str) -> tuple[Any, ...]:
+    """Those that this precision has, largest first."""
     if precision != "float32":
         from fastnn.cuda.tensor import TENSOR_TILES
 
-        tiles = tuple(tile for tile in TENSOR_TILES.values() if tile.threads == geometry.threads)
-    elif dtype == "float64":
-        tiles = tuple(tile for tile in tiles if tile is not LARGE)  # its sums alone would fill the registers
+        return tuple(tile for tile in TENSOR_TILES.values() if tile.threads == geometry.threads)
+    if dtype == "float64":  # the sums of the largest alone would fill the registers
+        return tuple(tile for tile in all_tiles if tile is not LARGE)
+    return all_tiles
+
+
+def _cut(
+    rows: int, columns: int, depth: int, dtype: str, geometry: Geometry, precision: str
+) -> tuple[Any, int]:
+    """The tile for a product, and into how many parts its sum over k is split."""
+    tiles = _tiles(geometry.tiles, dtype, geometry, precision)
     for tile in tiles:
-        blocks = -(-rows // tile.rows) * -(-columns // tile.columns) * times
+        blocks = -(-rows // tile.rows) * -(-columns // tile.columns)
         fits = 2 * rows > tile.rows and 2 * columns > tile.columns
         if tile is tiles[-1] or (
-            fits and blocks * min(max(MOST_SPLITS, most), depth // geometry.least_depth) >= geometry.enough
+            fits and blocks * min(MOST_SPLITS, depth // geometry.least_depth) >= geometry.enough
         ):
             break
     return tile, max(1, min(geometry.enough // blocks, depth // geometry.least_depth))
+
+
+def _cut_images(p: Convolution, dtype: str, geometry: Geometry, precision: str) -> tuple[Any, int]:
+    """The same for a convolution: its sums may be so long that many parts pay, and its rows so few that the tile with the fewest holds them."""
+    tiles = _tiles(geometry.images, dtype, geometry, precision)
+    least = min(tile.rows for tile in tiles)
+    parts = min(max(MOST_SPLITS, p.depth // LONG), p.depth // geometry.least_depth)
+    for tile in tiles:
+        blocks = -(-p.rows // tile.rows) * -(-p.columns // tile.columns) * p.times
+        filled = p.rows <= least if tile.rows == least else 2 * p.rows > tile.rows
+        fits = filled and 2 * p.columns > tile.columns
+        if tile is tiles[-1] or (fits and blocks * parts >= geometry.enough):
+            break
+    return tile, max(1, min(geometry.enough // blocks, p.depth // geometry.least_depth))
 
 
 def _split(

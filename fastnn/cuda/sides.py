@@ -5,6 +5,7 @@
     "across"        A, B    M, 1, by_k                                neighbouring rows of A, or columns of B: M[i + k * by_k]
     "steps"         A       M, by_i, by_k, (a_m, a_p, a_q, a_first)   neighbouring k = (m, p, q): M[a_first + i * by_i + m * a_m + p * a_p + q * a_q]
     "image across"  B       image, by_n, by_k, numbers                neighbouring columns n = (e, u, v)
+    "points across" B       the same                                  neighbouring columns, which are one pixel each, inside the image: k = (m, 0, 0)
     "image along"   B       the same                                  neighbouring k = (m, p, q)
 
 `by_n`, `by_k` split n and k into places (places.py); image elements are those of convolution.py, and `numbers` are image_numbers() there. A side has
@@ -42,7 +43,7 @@ def side(kind: str, real: Any, tile: Tile, extent: int) -> SimpleNamespace:
         return _matrix(real, tile, lanes)
     if kind == "steps":
         return _steps(real, lanes)
-    return _image(real, lanes)
+    return _points(real, lanes) if kind == "points across" else _image(real, lanes)
 
 
 def _lanes(tile: Tile, extent: int, along: bool) -> SimpleNamespace:
@@ -143,6 +144,27 @@ def _image(real: Any, lanes: SimpleNamespace) -> SimpleNamespace:
                 to[n] = of[0][at]
 
     return SimpleNamespace(place=place, start=start, load=load, onward=stay, HELD=3 * COLUMNS, WORD=np.int32)
+
+
+def _points(real: Any, lanes: SimpleNamespace) -> SimpleNamespace:
+    EACH, place = lanes.EACH, lanes.place
+    zero = real(0)
+
+    @inlined
+    def start(held, of, beyond, first, i0):  # type: ignore[no-untyped-def]
+        _, j = place(0)
+        held[0], _, held[1] = column(of, np.int32(i0 + j), beyond)
+
+    @inlined
+    def load(to, of, held, beyond, last, i0, k0):  # type: ignore[no-untyped-def]
+        for n in range(EACH):
+            k, _ = place(n)
+            k = np.int32(k0 + k)
+            to[n] = zero
+            if k < last and held[0] >= 0:
+                to[n] = of[0][np.int32(held[1] + k * of[3][6])]
+
+    return SimpleNamespace(place=place, start=start, load=load, onward=stay, HELD=2, WORD=np.int32)
 
 
 @inlined

@@ -184,7 +184,7 @@ def slab(extent: int, threads: int, slabs: int, precision: str, side: str, kind:
         SLAB=SLAB, SLABS=slabs, HALVES=HALVES, SIXTEENS=SIXTEENS, SHARERS=SHARERS, HALF=HALF, TEAMS=TEAMS,
         IDLE=IDLE, PARTS=PARTS, k_of=k_of, n_of=n_of,
     )  # fmt: skip
-    found = of_steps(lanes) if kind == "steps" else of_image(lanes)
+    found = of_steps(lanes) if kind == "steps" else of_image(lanes, kind == "points across")
     WAY = REALS_APART if kind == "steps" else REALS_ACROSS
 
     @inlined

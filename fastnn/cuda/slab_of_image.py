@@ -59,7 +59,7 @@ def of_steps(lanes: SimpleNamespace) -> SimpleNamespace:
     return SimpleNamespace(start=start, read=read, onward=onward)
 
 
-def of_image(lanes: SimpleNamespace) -> SimpleNamespace:
+def of_image(lanes: SimpleNamespace, points: bool) -> SimpleNamespace:
     """start, read, onward of a thread; held: (y, x, place) of both its columns for the first k, its k, and where k ends."""
     SLAB, SLABS, SHARERS, TEAMS, IDLE = lanes.SLAB, lanes.SLABS, lanes.SHARERS, lanes.TEAMS, lanes.IDLE
     PARTS, HALVES, k_of, n_of = lanes.PARTS, lanes.HALVES, lanes.k_of, lanes.n_of
@@ -82,8 +82,13 @@ def of_image(lanes: SimpleNamespace) -> SimpleNamespace:
             for w in range(4):
                 k = np.int32(held[6] + k_of(part) + w)
                 for row in range(2):
-                    y, x, at = pixel(of, k, held[3 * row], held[3 * row + 1], held[3 * row + 2])
-                    there = k < held[7] and inside(of, y, x)
+                    y, x, at = held[3 * row], held[3 * row + 1], held[3 * row + 2]
+                    if points:
+                        at = np.int32(at + k * of[3][6])
+                        there = k < held[7] and y >= 0
+                    else:
+                        y, x, at = pixel(of, k, y, x, at)
+                        there = k < held[7] and inside(of, y, x)
                     reals[n + (4 * row + w) * HALVES] = read_real(address_at(of[0], at)) if there else ZERO
 
     @inlined

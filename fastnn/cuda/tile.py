@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "LARGE",
+    "LOW",
     "MEDIUM",
     "REAL",
     "SIMULATED",
@@ -14,6 +15,7 @@ __all__ = [
     "THREADS",
     "TILES",
     "TINY",
+    "TINY_WIDE",
     "Geometry",
     "Tile",
 ]
@@ -46,9 +48,12 @@ class Tile:
 LARGE = Tile("large", 128, 128, 8, 8, 8)
 MEDIUM = Tile("medium", 64, 64, 16, 4, 4)
 SMALL = Tile("small", 32, 32, 16, 2, 2)
+LOW = Tile("low", 16, 128, 16, 2, 4)
+"""Of convolutions with at most 16 channels, and many pixels."""
 TINY = Tile("tiny", 8, 8, 4, 2, 2)
+TINY_WIDE = Tile("tiny wide", 8, 16, 4, 2, 4)
 """Sixteen threads: for the simulator, where a thread costs 0.1 ms."""
-TILES = {tile.name: tile for tile in (LARGE, MEDIUM, SMALL, TINY)}
+TILES = {tile.name: tile for tile in (LARGE, MEDIUM, LOW, SMALL, TINY, TINY_WIDE)}
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Geometry:
 
     threads      of a block
     tiles        largest first; a product takes the largest that leaves `enough` blocks
+    images       the same for convolutions
     enough       blocks that keep a device busy: a product with fewer tiles splits its sum over k
     least_depth  numbers of k that a part of a split sum has at least
     """
@@ -65,9 +71,10 @@ class Geometry:
     tiles: tuple[Tile, ...]
     enough: int
     least_depth: int
+    images: tuple[Tile, ...]
 
 
-REAL = Geometry(THREADS, (LARGE, MEDIUM, SMALL), 128, 64)
-SIMULATED = Geometry(TINY.threads, (TINY,), 4, 16)
-SIMULATED_WARP = Geometry(32, (), 4, 16)
+REAL = Geometry(THREADS, (LARGE, MEDIUM, SMALL), 128, 64, (LARGE, MEDIUM, LOW, SMALL))
+SIMULATED = Geometry(TINY.threads, (TINY,), 4, 16, (TINY_WIDE, TINY))
+SIMULATED_WARP = Geometry(32, (), 4, 16, ())
 """For tensor cores, whose smallest tile is a warp's."""
