@@ -17,6 +17,7 @@ STANDARD_DEVIATIONS = {
     "normal": 0.05,
     "uniform": 0.05 / 3**0.5,
     "zeros": 0.0,
+    "fill": 0.0,
     "orthogonal": (1 / 300) ** 0.5,
 }
 
@@ -27,9 +28,10 @@ def draw(initializer, shape=(200, 300), seed=0):
 
 
 @each
-def test_draws_have_mean_zero_and_the_stated_deviation(initializer):
+def test_draws_have_the_stated_mean_and_deviation(initializer):
     W = draw(initializer)
-    assert W.mean() == pytest.approx(0, abs=6 * STANDARD_DEVIATIONS[initializer.name] / W.size**0.5)
+    mean = initializer.defaults.get("value", 0)
+    assert W.mean() == pytest.approx(mean, abs=6 * STANDARD_DEVIATIONS[initializer.name] / W.size**0.5)
     assert W.std() == pytest.approx(STANDARD_DEVIATIONS[initializer.name], rel=0.02)
 
 
@@ -45,7 +47,7 @@ def test_draws_have_the_shape_and_float64(initializer, shape):
 @each
 def test_the_same_seed_draws_the_same(initializer):
     assert draw(initializer).tobytes() == draw(initializer).tobytes()
-    if initializer.name != "zeros":
+    if initializer.name not in ("zeros", "fill"):
         assert draw(initializer).tobytes() != draw(initializer, seed=1).tobytes()
 
 
