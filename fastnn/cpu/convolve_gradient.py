@@ -54,7 +54,7 @@ def _transposed_delta(real, delta, d_sample, d_channel, first, n, pixels, channe
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _patches(
-    real, B, b_sample, b_channel, height, width, first, n, pixels, columns, step_u, step_v, channels, taps, n_taps, D
+    real, B, b_sample, b_channel, height, width, first, n, pixels, columns, step_u, step_v, channels, taps, n_taps, D, d_row
 ):  # fmt: skip
     """Patches of pixels first, ... first + n, counted through all samples."""
     size = size_of(real)
@@ -64,7 +64,7 @@ def _patches(
         length = min(pixels - p, n - done)
         pack_patches(
             real, B + s * b_sample * size, b_channel, height, width, p, length, columns, step_u, step_v, channels,
-            taps, n_taps, D + done * size, PIXELS,
+            taps, n_taps, D + done * size, d_row,
         )  # fmt: skip
         done += length
 
@@ -106,14 +106,12 @@ def patch_gradient(real, words, run, t, team):  # type: ignore[no-untyped-def]
                     together = min(most, samples * pixels - first)
                     _patches(
                         real, b, b_sample, b_channel, height, width, first, together, pixels, grid_columns,
-                        step_u, step_v, taken, taps, n_taps, patches,
+                        step_u, step_v, taken, taps, n_taps, patches, most,
                     )  # fmt: skip
                     _transposed_delta(
                         real, delta + j * d_channel * size, d_sample, d_channel, first, together, pixels, n, turned
                     )  # fmt: skip
-                    panel_of_tiles(
-                        real, sums, CHANNELS, patches, PIXELS, turned, CHANNELS, depth, n, together
-                    )
+                    panel_of_tiles(real, sums, CHANNELS, patches, most, turned, CHANNELS, depth, n, together)
                 transpose(real, sums, CHANNELS, depth, n, here, row)
 
 

@@ -6,7 +6,14 @@ import struct
 from collections.abc import Callable
 
 from fastnn.compile import Unit
-from fastnn.cpu.lower_convolve import bias_gradient, convolution, convolution_backward, weight_gradient
+from fastnn.cpu.lower_convolve import (
+    bias_gradient,
+    convolution,
+    convolution_backward,
+    weight_gradient,
+    winograd_convolution,
+    winograd_weights,
+)
 from fastnn.cpu.unit import HEADER, OPTIONS, kernel_unit
 from fastnn.plan import Instruction
 from fastnn.plan.words import Place, Word, body_words, product_of
@@ -107,7 +114,11 @@ TUNED: dict[str, Callable[[Instruction, str], tuple[Unit, list[Word]] | None]] =
     "convolve.forward": convolution,
     "convolve.product": convolution,
     "convolve.backward": convolution_backward,
+    "convolve.winograd_forward": winograd_convolution,
+    "convolve.winograd_product": winograd_convolution,
+    "convolve.winograd_backward": winograd_convolution,
     "convolve.gradient_W": weight_gradient,
     "convolve.gradient_b": bias_gradient,
+    "winograd.weights": winograd_weights,
 }
 """Kernels with a tuned CPU version, or none (None) for some shapes; tests hold each against its body."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastnn.plan import Instruction
     from fastnn.plan.buffer import Buffer
 
-__all__ = ["bias_gradient", "convolution", "convolution_backward", "weight_gradient"]
+__all__ = ["bias_gradient", "convolution", "convolution_backward", "weight_gradient", "winograd_convolution", "winograd_weights"]
 
 ZEROS = Place(None, "zeros")
 Taps = list[tuple[int, int, int]]
@@ -34,9 +34,10 @@ def _unit(module: str, name: str, dtype: str) -> Unit:
     return Unit(f"{name}_{dtype}", text)
 
 
-def _pointwise(a: Buffer, z: Buffer, W: Buffer) -> bool:
+def _pointwise(a: Buffer, z: Buffer, W: Buffer, settings: Mapping[str, float]) -> bool:
     """Whether every pixel of z sees just the pixel of a at its own place: then an image may as well be one long row."""
-    return W.shape[2:] == (1, 1) and a.shape[2:] == z.shape[2:]
+    stays = settings["stride_u"] == settings["stride_v"] == 1 and settings["pad_u"] == settings["pad_v"] == 0
+    return stays and W.shape[2:] == (1, 1) and a.shape[2:] == z.shape[2:]
 
 
 def _extents(buffer: Buffer, in_one_row: bool) -> tuple[int, int]:
@@ -85,7 +86,7 @@ def convolution(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]
     if len(instruction.operands) > 3:
         start = Place(instruction.operands[3]), 2
     groups = a.shape[1] // W.shape[1]
-    one_row = _pointwise(a, z, W)
+    one_row = _pointwise(a, z, W, settings)
     phases: list[Phase] = [(0, *_extents(z, one_row), taps)]
     words = [
         *_images(z), phases[0][2], 1, *start, Place(W), prod(W.shape[1:]), height * width, W.size // groups, 1,
@@ -108,7 +109,7 @@ def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, li
     s = {name: int(value) for name, value in instruction.settings.items()}
     n_out, n_in, height, width = W.shape
     groups = da.shape[1] // n_in
-    one_row = _pointwise(da, delta, W)
+    one_row = _pointwise(da, delta, W, instruction.settings)
     rows, columns = _extents(da, one_row)
     phases: list[Phase] = []
     for y in range(min(s["stride_u"], rows)):
@@ -149,8 +150,8 @@ def _few(rows: int, weights: int, image: Buffer, channels: int, phases: list[Pha
     height, width = image.shape[2:]
     for _, grid_rows, grid_columns, taps in phases:
         dy, dx = [tap[0] for tap in taps], [tap[1] for tap in taps]
-        tall = max(height, grid_rows + max(dy)) - min(min(dy), 0)
-        long = max(width, grid_columns + max(dx)) - min(min(dx), 0)
+        tall = max(height, grid_rows, grid_rows + max(dy)) - min(min(dy), 0)
+        long = max(width, grid_columns, grid_columns + max(dx)) - min(min(dx), 0)
         if channels * tall * long > COPY:
             return False
     return True
@@ -163,7 +164,7 @@ def weight_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Wo
     if height * width > LONGEST:
         return None
     s = instruction.settings
-    groups, one_row = a.shape[1] // n_in, _pointwise(a, delta, g)
+    groups, one_row = a.shape[1] // n_in, _pointwise(a, delta, g, s)
     words = [
         Place(g), int(instruction.accumulate), *_images(delta), *_images(a), *_extents(a, one_row), *_extents(delta, one_row),
         int(s["stride_u"]), int(s["stride_v"]), delta.shape[0], n_out // groups, n_in, groups, height * width,
@@ -180,3 +181,31 @@ def bias_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word
     g, delta = instruction.operands
     words = [Place(g), int(instruction.accumulate), *_images(delta), delta.shape[0]]
     return _unit("convolve_gradient", "channel_sums", dtype), [g.size, 0, *words]
+
+
+def winograd_convolution(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
+    """A convolution by 3 x 3 of stride 1, forward or backward, whose weights have been transformed."""
+    result, image, W, *bias, U = instruction.operands
+    s = instruction.settings
+    backward = instruction.kernel.name.endswith("backward")
+    pads = [2 - int(s[name]) if backward else int(s[name]) for name in ("pad_u", "pad_v")]
+    start: tuple[Word, int] = (ZEROS, int(instruction.accumulate))
+    if bias:
+        start = Place(bias[0]), 2
+    n_out, n_in = W.shape[:2]
+    rows, channels = (n_in, n_out) if backward else (n_out, n_in)
+    words = [
+        *_images(result), *result.shape[2:], *start, Place(U), *_images(image), *image.shape[2:], *pads,
+        rows, channels, int(instruction.axes == 2),
+    ]  # fmt: skip
+    return _unit("winograd", "winograd", dtype), [instruction.units, 0, *words]
+
+
+def winograd_weights(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]]:
+    """U = G W G^T, of W turned around for the way back."""
+    U, W = instruction.operands
+    turned = int(instruction.settings["turned"])
+    n_out, n_in = W.shape[:2]
+    rows, channels = (n_in, n_out) if turned else (n_out, n_in)
+    steps = (9, 9 * n_in) if turned else (9 * n_in, 9)
+    return _unit("winograd", "transform_weights", dtype), [rows, 0, Place(U), Place(W), rows, channels, *steps, turned]

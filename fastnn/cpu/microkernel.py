@@ -258,8 +258,8 @@ def _store_runs(
     ]
     c = builder.add(C, builder.mul(words[2], _INT64(vec.size)))
     masks = {v: vec.between(words[0], words[1], v * vec.width) for _, v in sums}
-    for r, v in sums:
-        vec.masked_store(sums[r, v], element(c, c_row, r, v), masks[v])
+    for (r, v), total in sums.items():
+        vec.masked_store(total, element(c, c_row, r, v), masks[v])
     following = builder.add(i, _INT64(1))
     i.add_incoming(following, run)
     builder.cbranch(builder.icmp_signed("<", following, count), run, end)

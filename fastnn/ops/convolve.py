@@ -119,7 +119,7 @@ BACKWARD = Kernel(
     backward,
     {"da": "4", "delta": "4", "W": "4"},
     accumulates=True,
-    flops=lambda da, delta, W: 2 * prod(delta) * prod(W[1:]),
+    flops=lambda da, delta, W, *others: 2 * prod(delta) * prod(W[1:]),
     **_WHERE,
 )
 GRADIENT_W = Kernel(

@@ -24,6 +24,7 @@ from fastnn.plan.buffer import STATISTICS, Buffer
 from fastnn.plan.instruction import Instruction, Plan
 from fastnn.plan.layout import mark_meetings, place_buffers
 from fastnn.plan.shares import make_private, mark_bands, mark_channels, mark_columns
+from fastnn.plan.winograd import with_winograd
 
 __all__ = ["MODES", "build_plan"]
 
@@ -150,6 +151,7 @@ class _Builder:
             self._update(*update)
         private = 0
         if self.team:
+            self.instructions = with_winograd(self.instructions)
             mark_columns(self.instructions)
             mark_channels(self.instructions)
             private = make_private(self.instructions)

@@ -53,8 +53,10 @@ def _few_channels(instruction: Instruction) -> bool:
     s = instruction.settings
     if not s["stride_u"] == s["stride_v"] == s["dilation_u"] == s["dilation_v"] == 1 or n_in != a.shape[1]:
         return False
-    long = a.shape[3] + 2 * max(int(s["pad_v"]), width)
-    image = n_in * long * (a.shape[2] + 2 * max(int(s["pad_u"]), height))
+    # of the image with zeros around it, behind as many as delta reaches
+    tall = int(s["pad_u"]) + max(a.shape[2], delta.shape[2] + max(height - 1 - int(s["pad_u"]), 0))
+    long = int(s["pad_v"]) + max(a.shape[3], delta.shape[3] + max(width - 1 - int(s["pad_v"]), 0))
+    image = n_in * long * tall
     rows = -(-n_out // 6) * 6  # of a tile of dot products, as columns are 4 and lanes 16, at most
     sums = rows * -(-n_in * height * width // 4) * 4 * 16
     return (

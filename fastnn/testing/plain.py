@@ -29,6 +29,7 @@ def run_kernel_in_python(
     units: int,
     accumulate: bool,
     run: Mapping[str, float],
+    axes: int = 1,
 ) -> None:
     """The body for every element, writing into arrays[0] (and further results) in place."""
     result, operands = arrays[0], list(arrays)
@@ -44,7 +45,7 @@ def run_kernel_in_python(
     }
     named = {**run, **named}
     arguments = [named[name] for name in kernel.arguments()]
-    inner = kernel.inner(result.shape)
+    inner = kernel.inner(result.shape, axes)
     body = _body(kernel)
     with np.errstate(all="ignore"):
         for i in range(units * inner):
@@ -68,6 +69,7 @@ def run_plan_in_python(plan: Plan, arrays: Mapping[str, Array], **run: float) ->
             instruction.units,
             instruction.accumulate,
             known,
+            instruction.axes,
         )
 
 
