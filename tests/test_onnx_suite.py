@@ -10,6 +10,7 @@ import pytest
 from fastnn.errors import FastnnError
 from fastnn.onnx import backend
 from fastnn.onnx.conformance import CONSTANT, OPERATORS, cases, run_case
+from fastnn.onnx.randomised import against_onnxruntime, randomised
 
 pytest.importorskip("onnx")
 
@@ -59,8 +60,20 @@ def test_losses_and_optimizers_pass():
 
 
 def test_the_light_models_pass():
+    """All but two of the nine, which have a hundred million weights and AlexNet's operators; the command runs them too."""
     assert len(chosen("real")) == 9
-    assert not not_passed("real")
+    large = {"test_vgg19", "test_zfnet512"}
+    assert not {
+        case.name: what for case in chosen("real") if case.name not in large and (what := outcome(case))
+    }
+
+
+@pytest.mark.parametrize("name", ["bvlc_alexnet", "inception_v1", "resnet50", "squeezenet"])
+def test_light_models_with_random_weights_agree_with_onnxruntime(name):
+    """AlexNet, GoogLeNet and ResNet-50; the command with --random takes VGG-19 and the others too."""
+    pytest.importorskip("onnxruntime")
+    (case,) = [case for case in chosen("real") if case.name == f"test_{name}"]
+    assert against_onnxruntime(randomised(case.model())) < 1e-5
 
 
 def test_at_least_240_cases_name_only_the_operators_of_the_library():
@@ -72,7 +85,9 @@ def test_at_least_240_cases_name_only_the_operators_of_the_library():
     }
 
 
-@pytest.mark.parametrize("pattern", ["test_relu_", "test_gemm_all_attributes_", "test_sce_mean_weight_cpu"])
+@pytest.mark.parametrize(
+    "pattern", ["test_relu_cpu", "test_gemm_all_attributes_cpu", "test_sce_mean_weight_cpu"]
+)
 def test_the_standards_runner_runs_the_backend_class(pattern):
     import unittest
     import warnings

@@ -155,7 +155,7 @@ class _Built:
         wanted = [o.name for o in model.outputs if o.name not in of_losses]
         wanted += [step.inputs[0] for step in losses]
         wanted = list(dict.fromkeys(wanted))
-        build = {"constants": constants, "dtype": dtype_of(model), "skip": LOSSES}
+        build = {"constants": constants, "dtype": dtype_of(model), "skip": LOSSES, "draw": False}
         try:
             builder = Builder(model, shapes, LOWER, **build)  # type: ignore[arg-type]
             self.whole = False

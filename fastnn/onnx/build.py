@@ -48,6 +48,7 @@ class Builder:
 
     values      every tensor so far: a Value, or an array where it is constant
     assigned    what goes into parameters and statistics when the network stands
+    drawn       settings of layers with many weights: without `draw`, their first values are zeros, which take no time
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class Builder:
         dtype: str = "float32",
         skip: frozenset[str] = frozenset(),
         seed: int = 0,
+        draw: bool = True,
     ) -> None:
+        self.drawn = {} if draw else {"initializer": "zeros"}
         self.model, self.whole, self.opset = model, whole, model.opset
         self.values: dict[str, Value | Array] = {"": np.zeros(0), **model.constants, **(constants or {})}
         self.assigned: dict[str, Array] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rich.table import Table
 from fastnn.errors import FastnnError, need_extra
 from fastnn.onnx.backend import prepare
 from fastnn.onnx.operators import LOSSES, OPTIMIZERS
+from fastnn.onnx.randomised import against_onnxruntime, randomised
 
 __all__ = ["Case", "cases", "run_case"]
 
@@ -85,12 +86,12 @@ def _ramp(value: Any) -> Any:
     return (np.arange(n).reshape(shape) / n).astype(np.float32)
 
 
-def cases() -> list[Case]:
-    """Every case of the suite that this package is held to."""
+def cases(kinds: Sequence[str] = KINDS) -> list[Case]:
+    """Every case of the suite that this package is held to, of these kinds."""
     loader = need_extra("onnx.backend.test.loader", "onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the suite divides by zero on purpose while it makes its data
-        tests = [(kind, test) for kind in KINDS for test in loader.load_model_tests(kind=kind)]
+        tests = [(kind, test) for kind in kinds for test in loader.load_model_tests(kind=kind)]
     found = []
     for kind, test in tests:
         case = Case(kind, test.name, frozenset(), test)
@@ -113,11 +114,33 @@ def run_case(case: Case) -> None:
             np.testing.assert_allclose(out, right, rtol=case.test.rtol, atol=case.test.atol)
 
 
+def _random(console: Console, match: str) -> None:
+    table = Table(title="light models with random weights: fastnn against onnxruntime", title_justify="left")
+    for name in ("model", "weights", "largest difference over largest output"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for case in cases(("real",)):
+        if match in case.name:
+            proto = randomised(case.model())
+            weights = sum(int(np.prod(t.dims)) for t in proto.graph.initializer if t.data_type == t.FLOAT)
+            table.add_row(
+                case.name.removeprefix("test_"), f"{weights:,}", f"{against_onnxruntime(proto):.1e}"
+            )
+    console.print(table)
+
+
 @click.command(help=(__doc__ or "").partition("\n\n")[0])
 @click.option("--kind", multiple=True, help="Only cases of this kind: " + ", ".join((*KINDS, "training")))
 @click.option("--match", default="", help="Only cases with this in their name.")
-def main(kind: tuple[str, ...], match: str) -> None:
+@click.option(
+    "--random",
+    is_flag=True,
+    help="The light models with random weights, against onnxruntime, in place of the suite.",
+)
+def main(kind: tuple[str, ...], match: str, random: bool) -> None:
     console = Console()
+    if random:
+        _random(console, match)
+        return
     console.print(f"onnx {need_extra('onnx', 'onnx').__version__}", highlight=False)
     chosen = [case for case in cases() if (not kind or case.kind in kind) and match in case.name]
     counts: dict[str, list[float]] = {}

@@ -97,7 +97,7 @@ def conv(b: Builder, step: Step) -> list[Value]:
         image, window, W = (1, *image), window.lifted(), W[:, :, None]
     node = b.layer(
         step, "conv", b.shaped(a, (channels, *image)), assign={"W": W, "b": bias}, n_out=len(W), kernel=window.kernel,
-        stride=window.stride, padding=window.padding, dilation=window.dilation, groups=groups, bias=bias is not None,
+        stride=window.stride, padding=window.padding, dilation=window.dilation, groups=groups, bias=bias is not None, **b.drawn,
     )  # fmt: skip
     return [Value(node, (a.shape[0], len(W), *node.shape[1:][-(len(a.shape) - 2) :]))]
 

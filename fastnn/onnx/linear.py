@@ -18,7 +18,8 @@ def gemm(b: Builder, step: Step) -> list[Value]:
     at = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0, **step.attributes}
     B, C = b.given(step, 1), b.given(step, 2)
     if isinstance(B, np.ndarray) and not at["transA"] and not b.whole and not isinstance(C, Value):
-        return [_dense(b, step, at["alpha"] * (B if at["transB"] else B.T), C, at["beta"])]
+        W = B if at["transB"] else B.T
+        return [_dense(b, step, W if at["alpha"] == 1 else at["alpha"] * W, C, at["beta"])]
     if not b.whole:
         raise CrossesBatch(f"{step.label} is no layer of one sample")
     A = b.given(step, 0)
@@ -41,11 +42,11 @@ def _dense(b: Builder, step: Step, W: Any, C: Any, beta: float) -> Value:
         raise CapabilityError(f"{step.label}: {a.shape} and W {W.shape} do not fit")
     row = b.shaped(a)
     if C is None or beta == 0:
-        return Value(b.layer(step, "linear", row, assign={"W": W}, n_out=n_out), shape)
+        return Value(b.layer(step, "linear", row, assign={"W": W}, n_out=n_out, **b.drawn), shape)
     if C.size > 1 and C.ndim == 2 and C.shape[0] != 1:
         raise CrossesBatch(f"{step.label} adds another row to each sample")
     bias = np.broadcast_to(beta * C.reshape(-1), (n_out,))
-    return Value(b.layer(step, "dense", row, assign={"W": W, "b": bias}, n_out=n_out), shape)
+    return Value(b.layer(step, "dense", row, assign={"W": W, "b": bias}, n_out=n_out, **b.drawn), shape)
 
 
 def _side(b: Builder, given: Any, transposed: int) -> Any:
