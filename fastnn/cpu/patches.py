@@ -61,6 +61,15 @@ def _copy_channels(real, S, s_channel, step, low, high, D, d_channel, n, channel
     """One tap's run of n pixels, `step` apart in S, for all channels."""
     width, size = lanes_of(real), size_of(real)
     s_bytes, d_bytes = s_channel * size, d_channel * size
+    if (
+        step == 1 and n == 2 * width and low == 0 and high == n
+    ):  # both registers at once: channels lie on different pages
+        for _ in range(channels):
+            copy_between(real, S, 0, width, D, width)
+            copy_between(real, S + width * size, 0, width, D + width * size, width)
+            S += s_bytes
+            D += d_bytes
+        return
     for first in range(0, n, width):
         s, d = S + first * step * size, D + first * size
         a, b, m = low - first, high - first, n - first

@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from fastnn.cpu.gemm import panel_of_tiles
 from fastnn.cpu.microkernel import Registers
+from fastnn.cpu.patches import copy_between
 from fastnn.cpu.share import share
 from fastnn.cpu.vector import lanes_of, pointer, size_of
 
@@ -108,7 +109,24 @@ def _pieces_out(typing_context, dtype, M, m_place, b, keep, C, c_row, first, sec
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _panel_in(real, B, b_sample, b_channel, height, width, pad_u, pad_v, first, n, across, down, channels, zeros, V, panel):
+def _panel_in(
+    real,
+    B,
+    b_sample,
+    b_channel,
+    height,
+    width,
+    pad_u,
+    pad_v,
+    first,
+    n,
+    across,
+    down,
+    channels,
+    zeros,
+    V,
+    panel,
+):
     """V[x, k, p] of pieces first, ... first + n, counted row by row, `across` in each, and sample by sample."""
     size, lanes = size_of(real), lanes_of(real)
     done = 0
@@ -141,7 +159,9 @@ def _panel_in(real, B, b_sample, b_channel, height, width, pad_u, pad_v, first, 
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _panel_out(real, M, panel, first, n, across, down, rows, I, start, C, c_sample, c_channel, grid_rows, grid_columns):
+def _panel_out(
+    real, M, panel, first, n, across, down, rows, I, start, C, c_sample, c_channel, grid_rows, grid_columns
+):
     """The way back for pieces first, ... first + n of all output channels of the round."""
     size, lanes = size_of(real), lanes_of(real)
     bias = pointer(I, real)
@@ -167,7 +187,16 @@ def winograd(real, words, run, t, team):  # type: ignore[no-untyped-def]
     w = pointer(words, np.int64)
     low, high = share(w[0], t, team)
     size, panel = size_of(real), 2 * lanes_of(real)
-    C, c_sample, c_channel, grid_rows, grid_columns, I, start, U = w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9]
+    C, c_sample, c_channel, grid_rows, grid_columns, I, start, U = (
+        w[2],
+        w[3],
+        w[4],
+        w[5],
+        w[6],
+        w[7],
+        w[8],
+        w[9],
+    )
     B, b_sample, b_channel, height, width, pad_u, pad_v = w[10], w[11], w[12], w[13], w[14], w[15], w[16]
     rows, channels, by_channel = w[17], w[18], w[19] != 0
     V = pointer(run, np.int64)[4]
@@ -214,27 +243,41 @@ def transform_weights(real, words, run, t, team):  # type: ignore[no-untyped-def
     """U for this thread's rows. Words: units, 0, U, W, rows, channels, w_row, w_channel, turned. Units are output channels of U."""
     w = pointer(words, np.int64)
     low, high = share(w[0], t, team)
-    to, W = pointer(w[2], real), pointer(w[3], real)
+    size, lanes = size_of(real), lanes_of(real)
+    U, W = w[2], pointer(w[3], real)
     rows, channels, w_row, w_channel, turned = w[4], w[5], w[6], w[7], w[8] != 0
     half = real(0.5)
     first, step = (8, -1) if turned else (0, 1)
+    # a row of each place in the workspace, then rows are carried over: 16 places a power of two apart would share a few lines of L1
+    to = pointer(run, np.int64)[4]
+    long = channels + lanes
+    place = pointer(to, real)
     for j in range(low, high):
         for k in range(channels):
-            here = j * w_row + k * w_channel + first
-            for r in range(4):
-                # G g, row r
-                if r == 0:
-                    a, b, c = W[here], W[here + step], W[here + 2 * step]
-                elif r == 3:
-                    a, b, c = W[here + 6 * step], W[here + 7 * step], W[here + 8 * step]
-                else:
-                    sign = real(1) if r == 1 else real(-1)
-                    a = half * (W[here] + sign * W[here + 3 * step] + W[here + 6 * step])
-                    b = half * (W[here + step] + sign * W[here + 4 * step] + W[here + 7 * step])
-                    c = half * (W[here + 2 * step] + sign * W[here + 5 * step] + W[here + 8 * step])
-                there = (4 * r * rows + j) * channels + k
-                place = rows * channels
-                to[there] = a
-                to[there + place] = half * (a + b + c)
-                to[there + 2 * place] = half * (a - b + c)
-                to[there + 3 * place] = c
+            g = j * w_row + k * w_channel + first
+            a0, b0, c0 = W[g], W[g + step], W[g + 2 * step]
+            a3, b3, c3 = W[g + 6 * step], W[g + 7 * step], W[g + 8 * step]
+            even = half * (a0 + a3), half * (b0 + b3), half * (c0 + c3)
+            odd = half * W[g + 3 * step], half * W[g + 4 * step], half * W[g + 5 * step]
+            a1, b1, c1 = even[0] + odd[0], even[1] + odd[1], even[2] + odd[2]
+            a2, b2, c2 = even[0] - odd[0], even[1] - odd[1], even[2] - odd[2]
+            place[k] = a0
+            place[long + k] = half * (a0 + b0 + c0)
+            place[2 * long + k] = half * (a0 - b0 + c0)
+            place[3 * long + k] = c0
+            place[4 * long + k] = a1
+            place[5 * long + k] = half * (a1 + b1 + c1)
+            place[6 * long + k] = half * (a1 - b1 + c1)
+            place[7 * long + k] = c1
+            place[8 * long + k] = a2
+            place[9 * long + k] = half * (a2 + b2 + c2)
+            place[10 * long + k] = half * (a2 - b2 + c2)
+            place[11 * long + k] = c2
+            place[12 * long + k] = a3
+            place[13 * long + k] = half * (a3 + b3 + c3)
+            place[14 * long + k] = half * (a3 - b3 + c3)
+            place[15 * long + k] = c3
+        for x in range(16):
+            here, there = to + x * long * size, U + (x * rows + j) * channels * size
+            for k in range(0, channels, lanes):
+                copy_between(real, here + k * size, 0, channels - k, there + k * size, channels - k)

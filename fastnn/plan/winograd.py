@@ -13,6 +13,8 @@ __all__ = ["with_winograd"]
 
 CHANNELS = 24
 """Channels in and out from which on the transforms cost less than the multiplications that they save."""
+MOST = 8192
+"""Channels whose transformed weights fit into the workspace row by row."""
 PIECES = 128
 """Pieces of 2 x 2 outputs in the batch from which on transforming the weights pays."""
 
@@ -38,7 +40,7 @@ def with_winograd(instructions: Sequence[Instruction]) -> list[Instruction]:
 def _pays(instruction: Instruction) -> bool:
     result, image, W = instruction.operands[:3]
     s = instruction.settings
-    if W.shape[2:] != (3, 3) or min(W.shape[:2]) < CHANNELS:
+    if W.shape[2:] != (3, 3) or min(W.shape[:2]) < CHANNELS or max(W.shape[:2]) > MOST:
         return False
     plain = s["stride_u"] == s["stride_v"] == s["dilation_u"] == s["dilation_v"] == 1
     pieces = result.shape[0] * (-(-result.shape[2] // 2)) * (-(-result.shape[3] // 2))
