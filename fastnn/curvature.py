@@ -32,7 +32,8 @@ class Curvature:
     largest_residuals, smallest_residuals   (k,), |H x - lambda x| as measured: an eigenvalue lies as near as this to lambda,
                          give or take `precision`
     largest_vectors, smallest_vectors       (k, n), unit vectors x
-    precision            what rounding in the network's dtype does to the eigenvalues, estimated
+    precision            what rounding in the network's dtype does to the eigenvalues, estimated. Too low where the loss is next to 0, below
+                         the dtype's epsilon: what remains of its derivative, p - y, is then rounding itself. Ask a float64 network there.
     products             number of Hessian-vector products that it took
     converged            every residual is within the tolerance that was asked for
     n                    number of parameters

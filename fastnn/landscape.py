@@ -41,6 +41,7 @@ FLAT = 1e-6  # eigenvalues below this part of the largest count as zero; roundin
 ROUNDING = 64  # epsilons of the dtype, the same
 GONE = 0.2  # of the gradient may be left after Newton's step
 STEPS = 48  # of Lanczos for Newton's step where the Hessian is too large
+LOW = 1e-4  # of the loss at theta = 0: a network that has learned all there is, and whose outputs still grow
 ENDS = 4  # eigenvalues at each end of a spectrum that is too large
 
 
@@ -61,6 +62,7 @@ class Point:
 
     name                      "minimum", "maximum", "saddle point", "plateau", "valley" or "slope"
     loss, gradient            C(theta) and |dC/dtheta|
+    height                    the loss in parts of the larger of it and that of theta = 0
     descent, newton, left     see the equations of fastnn/landscape.py
     largest, smallest         the outermost eigenvalues of the Hessian
     positive, negative, zero  how many eigenvalues have which sign; zero: within `error` of it
@@ -70,6 +72,7 @@ class Point:
 
     name: str
     loss: float
+    height: float
     gradient: float
     descent: float
     newton: float
@@ -108,6 +111,8 @@ class Point:
             why += ", as far as second derivatives tell"
         if self.name == "plateau" and self.positive + self.negative == 0:
             why = f"{slope}, no curvature: second derivatives see nothing here"
+        if self.name == "plateau" and abs(self.height) < LOW:
+            why += "; but hardly any loss is left"
         return f"{self.name} at loss {self.loss:.5g}: {why}"
 
     def __str__(self) -> str:
@@ -154,7 +159,7 @@ def describe(surface: Surface, theta: Array, dtype: str, tolerance: float = 1e-4
         gains = [0.0, 0.0]
     name = _name(positive, negative, gains, left, tolerance)
     return Point(
-        name, loss, slope, gains[0], gains[1], left, float(values.max()), float(values.min()),
+        name, loss, _part(loss, scale), slope, gains[0], gains[1], left, float(values.max()), float(values.min()),
         positive, negative, len(values) - positive - negative, error, counted, surface.n,
     )  # fmt: skip
 
@@ -170,8 +175,8 @@ def _name(positive: int, negative: int, gains: list[float], left: float, toleran
     return "saddle point" if positive and negative else "minimum" if positive else "maximum"
 
 
-def _part(gain: float, scale: float) -> float:
-    return gain / scale if scale > 0 else (math.inf if gain > 0 else 0.0)
+def _part(amount: float, scale: float) -> float:
+    return amount / scale if scale > 0 else (math.inf if amount > 0 else 0.0)
 
 
 Model = tuple[Array, Array, Array]

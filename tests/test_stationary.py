@@ -131,3 +131,12 @@ def test_a_tolerance_that_is_no_part_is_refused():
     net, C = surface([fnn.Dense(1)])
     with pytest.raises(fnn.SettingError):
         C.describe(net.theta, tolerance=2.0)
+
+
+def test_a_network_that_has_learned_it_all_is_told_from_one_that_is_stuck():
+    """Cross-entropy of separable data is least at infinity: flat, but hardly any loss is left."""
+    X = np.array([[-1.0], [1.0]])
+    _, C = surface([fnn.Dense(1)], X=X, y=np.array([0.0, 1.0]), loss="binary_cross_entropy")
+    learned, stuck = C.describe(np.array([25.0, 0.0])), C.describe(np.array([0.0, 0.0]))
+    assert learned.name == "plateau" and learned.height < 1e-8 and "hardly any loss is left" in str(learned)
+    assert stuck.height == 1.0
