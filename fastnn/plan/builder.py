@@ -92,8 +92,7 @@ class _Builder:
         self.bound: dict[int, NodeBuffers] = {}
         self.label = ""
         self.link: Kernel | None = None
-        self.team = True
-        self.tracks = False
+        self.team, self.tracks = True, False
         self.losses: list[Buffer] = []
         self.readers = {n.index: sum(m.inputs.count(n) for m in self.nodes) for n in self.nodes}
         for node in (self.output, *(node for node, _ in self.auxiliary)):
@@ -168,8 +167,7 @@ class _Builder:
         if not self.gather:
             self.values[0] = self._external("X", shape)
             return
-        self.label = "batch"
-        order = self._external("order", (-1,), "int64")
+        self.label, order = "batch", self._external("order", (-1,), "int64")
         self.values[0] = self._arena("input", shape)
         rows = self.values[0].view((self.batch, prod(shape[1:])))
         self.write(data.GATHER_ROWS, rows, self._external("X", (-1, rows.row_size)), order)
@@ -245,10 +243,8 @@ class _Builder:
             delta = self._arena("delta", z.shape)
             self.write(loss.value, delta, losses, self.values[node.index], y, weights, scale=share * scale)
             self.losses.append(losses)
-            if node.index in self.deltas:  # two losses of one node
+            if self.deltas.setdefault(node.index, delta) is not delta:  # two losses of one node
                 self.add(ACCUMULATE, self.deltas[node.index], delta)
-            else:
-                self.deltas[node.index] = delta
         if self.mode == "hvp":
             dz = self.tangents.get(self.output.index)
             if dz is None:
