@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="beside scikit-learn and PyTorch")
     parser.add_argument("--threads", type=int, help="of all libraries; fastnn chooses where it is not said")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--largest", type=int, default=SIZES[-1][1], help="hidden units, at most")
+    parser.add_argument("--largest", type=int, default=max(n for _, n in SIZES), help="hidden units, at most")
     options = parser.parse_args()
     if options.threads is not None:  # before NumPy loads its BLAS
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -75,7 +75,7 @@ def sizes(threads: int | None, largest: int, peak: float) -> None:
         there = "no GPU" if why else f"{examples_per_second(n_visible, n_hidden, None, 'cuda'):,.0f}"
         print(f"{f'{n_visible} x {n_hidden}':>18}  {here:>16,.0f}  {done:>8.0f}  {done / peak:>8.0%}  {there}", flush=True)  # fmt: skip
     if why:
-        print(f"\nno GPU was measured: {why}")
+        print(f"\nno GPU was measured: {why.splitlines()[0]}")
 
 
 def examples_per_second(n_visible: int, n_hidden: int, threads: int | None, device: str) -> float:
