@@ -36,6 +36,7 @@ LAYERS = {
     ],
     "max_pool": [
         {"kernel": 2, "input_shapes": ((2, 5, 6),)},
+        {"kernel": 2, "ceil": True, "input_shapes": ((2, 5, 3),)},
         {"kernel": 3, "stride": 2, "padding": 1, "ceil": True, "input_shapes": ((1, 7, 7),)},
     ],
     "average_pool": [
