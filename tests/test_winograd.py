@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn.cpu.lower import lower
 from fastnn.ops import LossOp
 from fastnn.plan import build_plan, winograd
 from fastnn.registry import registry
 from fastnn.testing.ops import check_plan
+
+
+@pytest.fixture(autouse=True)
+def small_gradients_too(monkeypatch):
+    monkeypatch.setattr(winograd, "OF_GRADIENT", 1)
 
 
 def gradient_plan(net, batch, training=True):
@@ -37,6 +43,7 @@ def kernels(net, batch):
 def directly(monkeypatch, run):
     with monkeypatch.context() as patch:
         patch.setattr(winograd, "PIECES", 10**12)
+        patch.setattr(winograd, "OF_GRADIENT", 10**12)
         return run()
 
 
@@ -55,6 +62,8 @@ def test_winograd_gives_what_the_direct_convolution_gives(monkeypatch, channels,
         objective = net.objective(X, y, loss="squared_error", threads=1)
         return net(X, threads=1), objective.gradient(net.theta)
 
+    lowered = [lower(i, net.dtype)[0].name for i in gradient_plan(net, batch).instructions]
+    assert "winograd_gradient_float64" in lowered
     for found, expected in zip(both(), directly(monkeypatch, both), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11 * np.abs(expected).max())
 

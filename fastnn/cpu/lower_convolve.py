@@ -10,13 +10,21 @@ from fastnn.compile import Unit
 from fastnn.cpu.convolve import LONGEST
 from fastnn.cpu.convolve_direct import COPY, MOST_ROWS, TAPS_AT_ONCE, WEIGHTS
 from fastnn.cpu.unit import HEADER, OPTIONS
+from fastnn.plan.winograd import winograd_pays
 from fastnn.plan.words import Place, Word
 
 if TYPE_CHECKING:
     from fastnn.plan import Instruction
     from fastnn.plan.buffer import Buffer
 
-__all__ = ["bias_gradient", "convolution", "convolution_backward", "weight_gradient", "winograd_convolution", "winograd_weights"]
+__all__ = [
+    "bias_gradient",
+    "convolution",
+    "convolution_backward",
+    "weight_gradient",
+    "winograd_convolution",
+    "winograd_weights",
+]
 
 ZEROS = Place(None, "zeros")
 Taps = list[tuple[int, int, int]]
@@ -173,6 +181,17 @@ def weight_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Wo
     if instruction.by_column:
         units = -(-n_in * height * width // TAPS_AT_ONCE)
         return _unit("convolve_direct", "direct_gradient", dtype), [units, 0, *words, *taps]
+    if winograd_pays(delta, a, g, s):
+        images = [
+            *_images(delta),
+            *delta.shape[2:],
+            *_images(a),
+            *a.shape[2:],
+            int(s["pad_u"]),
+            int(s["pad_v"]),
+        ]
+        by_winograd = [Place(g), int(instruction.accumulate), *images, delta.shape[0], n_in]
+        return _unit("winograd_gradient", "winograd_gradient", dtype), [n_out, 0, *by_winograd]
     return _unit("convolve_gradient", "patch_gradient", dtype), [n_out, 0, *words, *taps]
 
 
@@ -208,4 +227,13 @@ def winograd_weights(instruction: Instruction, dtype: str) -> tuple[Unit, list[W
     n_out, n_in = W.shape[:2]
     rows, channels = (n_in, n_out) if turned else (n_out, n_in)
     steps = (9, 9 * n_in) if turned else (9 * n_in, 9)
-    return _unit("winograd", "transform_weights", dtype), [rows, 0, Place(U), Place(W), rows, channels, *steps, turned]
+    return _unit("winograd", "transform_weights", dtype), [
+        rows,
+        0,
+        Place(U),
+        Place(W),
+        rows,
+        channels,
+        *steps,
+        turned,
+    ]

@@ -22,7 +22,7 @@ from fastnn.cpu.patches import copy_between
 from fastnn.cpu.share import share
 from fastnn.cpu.vector import lanes_of, pointer, size_of
 
-__all__ = ["WORDS", "transform_weights", "winograd"]
+__all__ = ["WORDS", "panel_in", "transform_weights", "winograd"]
 
 WORDS = (
     "C", "c_sample", "c_channel", "grid_rows", "grid_columns",
@@ -109,24 +109,9 @@ def _pieces_out(typing_context, dtype, M, m_place, b, keep, C, c_row, first, sec
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _panel_in(
-    real,
-    B,
-    b_sample,
-    b_channel,
-    height,
-    width,
-    pad_u,
-    pad_v,
-    first,
-    n,
-    across,
-    down,
-    channels,
-    zeros,
-    V,
-    panel,
-):
+def panel_in(
+    real, B, b_sample, b_channel, height, width, pad_u, pad_v, first, n, across, down, channels, zeros, V, panel, d_place
+):  # fmt: skip
     """V[x, k, p] of pieces first, ... first + n, counted row by row, `across` in each, and sample by sample."""
     size, lanes = size_of(real), lanes_of(real)
     done = 0
@@ -149,7 +134,7 @@ def _panel_in(
         low, high = -x, width - x
         d = V + done * size
         for _ in range(channels):
-            _pieces_in(real, s0, s1, s2, s3, low, high, d, TOGETHER * panel, some)
+            _pieces_in(real, s0, s1, s2, s3, low, high, d, d_place, some)
             s0 += step0
             s1 += step1
             s2 += step2
@@ -218,9 +203,9 @@ def winograd(real, words, run, t, team):  # type: ignore[no-untyped-def]
                 wide = panel if n > lanes_of(real) else lanes_of(real)
                 for k in range(0, channels, TOGETHER):
                     taken = min(TOGETHER, channels - k)
-                    _panel_in(
+                    panel_in(
                         real, B + (s * b_sample + k * b_channel) * size, b_sample, b_channel, height, width, pad_u, pad_v,
-                        first, n, across, down, taken, zeros, V, panel,
+                        first, n, across, down, taken, zeros, V, panel, TOGETHER * panel,
                     )  # fmt: skip
                     for x in range(16):
                         of_place = x * TOGETHER * panel * size

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fastnn.ops.winograd import PLACES, WEIGHTS, WINOGRAD
 from fastnn.plan.buffer import Buffer
 from fastnn.plan.instruction import Instruction
 
-__all__ = ["with_winograd"]
+__all__ = ["winograd_pays", "with_winograd"]
 
 CHANNELS = 24
 """Channels in and out from which on the transforms cost less than the multiplications that they save."""
@@ -17,6 +17,8 @@ MOST = 8192
 """Channels whose transformed weights fit into the workspace row by row."""
 PIECES = 128
 """Pieces of 2 x 2 outputs in the batch from which on transforming the weights pays."""
+OF_GRADIENT = 512
+"""The same for the gradient of the weights, whose way back costs more."""
 
 
 def with_winograd(instructions: Sequence[Instruction]) -> list[Instruction]:
@@ -39,9 +41,18 @@ def with_winograd(instructions: Sequence[Instruction]) -> list[Instruction]:
 
 def _pays(instruction: Instruction) -> bool:
     result, image, W = instruction.operands[:3]
-    s = instruction.settings
+    return winograd_pays(result, image, W, instruction.settings, PIECES)
+
+
+def winograd_pays(
+    one: Buffer, other: Buffer, W: Buffer, settings: Mapping[str, float], least: int | None = None
+) -> bool:
+    """Whether a convolution by W between these images, either way round, is large enough; `least`: pieces of 2 x 2 in the batch (a gradient's)."""
     if W.shape[2:] != (3, 3) or min(W.shape[:2]) < CHANNELS or max(W.shape[:2]) > MOST:
         return False
-    plain = s["stride_u"] == s["stride_v"] == s["dilation_u"] == s["dilation_v"] == 1
-    pieces = result.shape[0] * (-(-result.shape[2] // 2)) * (-(-result.shape[3] // 2))
-    return plain and {result.shape[1], image.shape[1]} == set(W.shape[:2]) and pieces >= PIECES
+    names = ("stride_u", "stride_v", "dilation_u", "dilation_v")
+    pieces = one.shape[0] * (-(-one.shape[2] // 2)) * (-(-one.shape[3] // 2))
+    plain = all(settings[name] == 1 for name in names) and sorted((one.shape[1], other.shape[1])) == sorted(
+        W.shape[:2]
+    )
+    return plain and pieces >= (OF_GRADIENT if least is None else least)
