@@ -75,14 +75,23 @@ def draw(numbers: dict[str, Any], out: str) -> Any:
     top = 1.05 * max(guessing, *(max(one["loss"]) for kind in numbers.values() for one in kind.values()))
     for axes, (kind, trained) in zip(both, numbers.items(), strict=True):
         axes.axhline(guessing, color=show.INK, linewidth=0.8, linestyle=":")
+        heights = _apart({depth: one["loss"][-1] for depth, one in trained.items()}, top / 15)
         for (depth, one), colour in zip(trained.items(), show.COLOURS, strict=False):
             epochs = np.arange(1, len(one["loss"]) + 1)
             axes.plot(epochs, one["loss"], color=colour, linewidth=1.9)
-            show.label(axes, epochs[-1], one["loss"][-1], f"{depth} layers", colour)
+            show.label(axes, epochs[-1], heights[depth], f"{depth} layers", colour)
         axes.set_ylim(0, top)
         axes.xaxis.get_major_locator().set_params(integer=True)
         show.caption(axes, f"{kind}: training loss", "epoch (dotted: guessing)")
     return show.save_figure(figure, out)
+
+
+def _apart(heights: dict[int, float], least: float) -> dict[int, float]:
+    """The heights, the lowest first, each moved up to be `least` above the one before."""
+    moved: dict[int, float] = {}
+    for depth, height in sorted(heights.items(), key=lambda item: item[1]):
+        moved[depth] = max([height, *(other + least for other in moved.values())])
+    return moved
 
 
 def report(numbers: dict[str, Any]) -> list[Any]:
