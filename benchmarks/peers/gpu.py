@@ -6,6 +6,7 @@
     4 narrow      64 wide, five hidden layers, batches 2^14 to 2^21, beside tiny-cuda-nn's published curve
     5 mnist       784-128-10, ten epochs, with and without compilation
     6 products    GFLOP/s of the three products, 256 to 8192, beside cuBLAS
+    7 convolutions  GFLOP/s of VGG's and ResNet's convolutions beside cuDNN, and LeNet-5's training step
 
 Results land in --folder (benchmarks/figures/gpu): results.json with every sample, item by item, so that a later run of one item leaves the
 others, and row by row, so that a run that is cut off loses nothing; results.md with all tables; the plots. `--items` with no number

@@ -1,7 +1,10 @@
-"""One library on the card, in its own process: worker.py's commands and three more, each with its clock read when the device is idle.
+"""One library on the card, in its own process: worker.py's commands and six more, each with its clock read when the device is idle.
 
     {"do": "product", "product": "forward", "n": 1024}   the operands, and how far the result is from the exact one
     {"do": "speed", "seconds": 0.1}                      GFLOP/s of that product
+    {"do": "convolve", "product": "forward", "shape": {...}}   a convolution's operands, and some of the result
+    {"do": "lenet", "batch": 64}                         LeNet-5, and some of its weights after an epoch
+    {"do": "step", "seconds": 0.1}                       microseconds of a step of that
     {"do": "measure_card"}                               what a large copy and a large product reach (PyTorch only)
 
 Adapters are gpu/<library>_on_gpu.py. Their `reset`, `run`, `epoch` and calls return when the device has done all of it.
@@ -30,6 +33,7 @@ class GpuWorker(Worker):
     def __init__(self, library: str, setting: dict[str, Any]) -> None:
         # an adapter's Trainer gets the setting where the CPU's get a number of threads
         self.threads = self.setting = Setting(**setting)
+        self.library = library
         self.module = importlib.import_module(f"gpu.{library}_on_gpu")
         self.module.configure(self.setting)
         self.fixed_cost = self.module.FIXED_COST
@@ -117,9 +121,45 @@ class GpuWorker(Worker):
             taken = time.perf_counter() - begin
         return {"gflops": times * flops / taken / 1e9}
 
+    def convolve(self, product: str, shape: dict[str, Any]) -> dict[str, Any]:
+        from gpu.lenet import Shape, flops
+
+        self.release()
+        of = Shape(**shape)
+        run, result = self.images().convolve(product, of, self.setting)
+        run(1)
+        self.product_of = run, flops(of)
+        return {"found": some(result())}
+
+    def lenet(self, batch: int) -> dict[str, Any]:
+        from types import SimpleNamespace
+
+        from gpu.lenet import STEPS
+
+        self.release()
+        self.trainer, self.case = self.images().LeNet(batch, self.setting), SimpleNamespace(steps=STEPS)
+        self.epochs = 0
+        start = self.trainer.theta()
+        measure(self.trainer, 1)
+        return {"found": some(self.trainer.theta() - start)}
+
+    def images(self) -> Any:
+        return importlib.import_module(f"gpu.{self.library}_images")
+
+    def step(self, seconds: float) -> dict[str, Any]:
+        if not self.epochs:
+            self.calibrate(seconds)
+        return {"us": self.sample()["wall_us"]}
+
     def measure_card(self) -> dict[str, Any]:
         self.release()
         return dict(self.module.measure_card(self.setting))
+
+
+def some(result: Any) -> list[float]:
+    """A thousand numbers of a result, from everywhere in it: what is compared between libraries."""
+    flat = result.reshape(-1)
+    return [float(x) for x in flat[:: max(1, flat.size // 1000)][:1000]]
 
 
 if __name__ == "__main__":

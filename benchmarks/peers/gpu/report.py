@@ -16,7 +16,7 @@ from tables import digits
 from gpu.limits import card, describe_card
 from gpu.peers import TITLES, Peers, Setting
 
-ITEMS = {1: "steps", 2: "ways", 3: "inference", 4: "narrow", 5: "mnist", 6: "products"}
+ITEMS = {1: "steps", 2: "ways", 3: "inference", 4: "narrow", 5: "mnist", 6: "products", 7: "convolutions"}
 TRIAL = "**A trial of the benchmark on tiny sizes: it shows that the scripts run. No figure below is a measurement of a GPU.**"
 
 
