@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,13 @@ def gflops(dtype: str = "float32", seconds: float = 0.2) -> float:
         _run(start, count)
         best = max(best, 2 * CHAINS * lanes(dtype) * count / (time.perf_counter() - begin) / 1e9)
     return best
+
+
+def of_cores(count: int, dtype: str = "float32", seconds: float = 0.2) -> float:
+    """What so many threads give together: a core may run slower when the others work as well."""
+    gflops(dtype, 0.0)
+    with ThreadPoolExecutor(count) as pool:
+        return sum(pool.map(lambda _: gflops(dtype, seconds), range(count)))
 
 
 if __name__ == "__main__":

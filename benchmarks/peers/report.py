@@ -18,8 +18,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FIGURES = ROOT / "benchmarks" / "figures"
 START, END = "<!-- peers:start -->", "<!-- peers:end -->"
-ITEMS = ("steps", "mnist", "inference", "products", "crossover", "start")
-SAMPLES = ("wall_us", "cpu_us", "samples")
+ITEMS = ("steps", "mnist", "inference", "products", "crossover", "start", "convolutions", "lenet", "resnet")
+SAMPLES = ("wall_us", "cpu_us", "samples", "each")
 """Left out of the file that is kept in the repository."""
 
 

@@ -6,6 +6,9 @@
     4 products    GFLOP/s of the three products of a dense layer, beside BLAS
     5 crossover   step time over width and batch, against the fastest peer
     6 start       first and second start, memory of a fit, installed size
+    7 convolutions  GFLOP/s of the three products of convolution layers
+    8 lenet       training LeNet-5
+    9 resnet      ResNet-50 for one image, memory of a training step, ResNet-152
 
 Everything that is measured goes into one JSON file, item by item, so that a later run of one item leaves the others. `--embed`
 draws the plots, writes the tables into benchmarks/figures/results.md and their summary into README.md.
@@ -24,7 +27,17 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = ("fastnn", "jax", "pytorch", "compiled", "sklearn", "numpy", "onnx")
-ITEMS = {1: "steps", 2: "mnist", 3: "inference", 4: "products", 5: "crossover", 6: "start"}
+ITEMS = {
+    1: "steps",
+    2: "mnist",
+    3: "inference",
+    4: "products",
+    5: "crossover",
+    6: "start",
+    7: "convolutions",
+    8: "lenet",
+    9: "resnet",
+}
 
 
 def main() -> int:

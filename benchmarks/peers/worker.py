@@ -8,6 +8,12 @@
                                            makes the ways to ask for outputs, and checks their answers
     {"do": "latencies", "name": "net(x)", "seconds": 0.1}
                                            times single calls
+    {"do": "layer", "layer": {...}, "folder": "..."}
+                                           makes the ways to compute a convolution's three products, and writes their results
+    {"do": "lenet", "batch": 64, "samples": 4096, "theta": "file.npy"}
+                                           trains LeNet-5 for an epoch, and writes its weights
+    {"do": "epoch"}                        times an epoch of that
+    {"do": "resnet", "folder": "..."}      makes the ways to ask ResNet-50 for one image, and writes their answers
 
 Standard output carries answers only; an error of the library comes back as {"error": ...}.
 """
@@ -20,6 +26,7 @@ import math
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 LONG = 0.2
@@ -37,7 +44,7 @@ def measure(trainer: Any, epochs: int) -> tuple[float, float]:
 class Worker:
     def __init__(self, library: str, threads: int | None) -> None:
         self.module = importlib.import_module(f"adapters.{library}_adapter")
-        self.threads = threads
+        self.library, self.threads = library, threads
         self.fixed_cost = self.module.FIXED_COST
         self.trainer: Any = None
 
@@ -102,13 +109,57 @@ class Worker:
             apart[name] = min(float(np.abs(rows - right).max()) for right in (outputs, probabilities))
         return {"apart": apart}
 
-    def latencies(self, name: str, seconds: float) -> dict[str, Any]:
-        """Nanoseconds of single calls, for about `seconds`."""
+    @property
+    def images(self) -> Any:
+        """What this library does with images."""
+        return importlib.import_module(f"adapters.{self.library}_images")
+
+    def layer(self, layer: dict[str, Any], folder: str) -> dict[str, Any]:
+        from images import Layer
+
+        return self._ways(self.images.layer(Layer(**layer), self.threads), folder)
+
+    def resnet(self, folder: str) -> dict[str, Any]:
+        return self._ways(self.images.resnet(Path(folder), self.threads), folder)
+
+    def _ways(self, calls: dict[str, Any], folder: str) -> dict[str, Any]:
+        """Keeps the calls for `latencies`; writes what each one gives."""
+        import numpy as np
+
+        self.calls = calls
+        for k, call in enumerate(calls.values()):
+            np.save(Path(folder, f"{self.library}@{self.threads} {k}.npy"), np.asarray(call()))
+        return {"ways": list(calls)}
+
+    def lenet(self, batch: int, samples: int, theta: str) -> dict[str, Any]:
+        import numpy as np
+        from images import digits
+
+        self.trainer = None
+        self.trainer = self.images.LeNet(*digits(samples), batch, self.threads)
+        self.trainer.run(1)  # compiles
+        measure(self.trainer, 1)
+        np.save(theta, self.trainer.theta())
+        return {}
+
+    def epoch(self) -> dict[str, Any]:
+        wall, cpu = measure(self.trainer, 1)
+        return {"wall": wall, "cpu": cpu}
+
+    def peak(self) -> dict[str, Any]:
+        """GFLOP/s of so many cores at once on registers alone."""
+        import peak
+
+        return {"gflops": peak.of_cores(self.threads or 1)}
+
+    def latencies(self, name: str, seconds: float, least: int = 20) -> dict[str, Any]:
+        """Nanoseconds of single calls, for about `seconds`, but `least` at least."""
         call, clock = self.calls[name], time.perf_counter_ns
+        few = min(5, least)
         begin = clock()
-        for _ in range(5):
+        for _ in range(few):
             call()
-        count = int(min(max(seconds * 5e9 / (clock() - begin), 20), 5000))
+        count = int(min(max(seconds * few * 1e9 / (clock() - begin), least), 5000))
         taken = [0] * count
         for k in range(count):
             begin = clock()
