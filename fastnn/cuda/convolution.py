@@ -27,8 +27,8 @@ from fastnn.plan.buffer import Buffer
 
 __all__ = ["FIRST_PROBLEM", "OF_PROBLEM", "WORDS", "Convolution", "Cut", "Problem", "convolution_of"]
 
-MOST = 2**31
-"""Numbers in an operand: what 31 bits count."""
+MOST = 2**31 - 2**16
+"""Numbers in an operand: what 31 bits count, with room for a step beyond the end."""
 _BY = ("tiles", "across", "splits", "groups")
 """Numbers that the form divides by: three words each, the reciprocal and the number."""
 _NAMES = [
@@ -137,8 +137,7 @@ class Convolution:
 
 def convolution_of(instruction: Instruction) -> Convolution | None:
     """What a convolution's instruction multiplies; None for other kernels, and where a channel sees one channel alone: there is no product in that."""
-    find = _FOUND.get(instruction.kernel.name)
-    if find is None:
+    if not instruction.kernel.name.startswith("convolve."):
         return None
     for buffer in instruction.operands:
         if buffer.size >= MOST:
@@ -147,6 +146,9 @@ def convolution_of(instruction: Instruction) -> Convolution | None:
                 expected=f"fewer than {MOST:,} on a GPU",
                 hint="a smaller batch",
             )
+    find = _FOUND.get(instruction.kernel.name)
+    if find is None:
+        return None
     found = find(instruction)
     alone = found.groups > 1 and found.rows == 1 and instruction.kernel.name != "convolve.gradient_W"
     return None if alone else found

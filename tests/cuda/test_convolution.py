@@ -67,6 +67,17 @@ def test_float64_is_computed_in_float64():
     compare_gradients(net, X, numbers(2, *net.output_shape, seed=1, dtype="float64"))
 
 
+@tiny
+def test_products_of_second_derivatives_add_to_what_is_there():
+    """Sums that begin with the result, whole and split."""
+    layers = [fnn.Conv(3, padding=1, activation="tanh"), fnn.Conv(2, 2, stride=2), fnn.layers.Flatten()]
+    net = fnn.Network((2, 4, 5), layers, seed=0, dtype="float64")
+    X, y = numbers(3, 2, 4, 5, dtype="float64"), numbers(3, 8, seed=1, dtype="float64")
+    found, expected = (net.objective(X, y, loss="squared_error", device=device) for device in ("cuda", "cpu"))
+    v = numbers(net.theta.size, seed=2, dtype="float64")
+    agree(found.hvp(net.theta, v), expected.hvp(net.theta, v), REL["float64"], "Hessian-vector product")
+
+
 @pytest.mark.parametrize("precision", STEP)
 @pytest.mark.parametrize(
     ("image", "chosen"),
