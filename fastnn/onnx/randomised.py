@@ -37,8 +37,8 @@ def randomised(proto: Any, seed: int = 0) -> Any:
     if last.op_type == "Softmax":
         nodes.pop()
         kind = outputs[0].type.tensor_type
-        shape = [d.dim_value for d in kind.shape.dim]
-        outputs = [helper.make_tensor_value_info(last.input[0], kind.elem_type, shape)]
+        length = [d.dim_value for d in kind.shape.dim]
+        outputs = [helper.make_tensor_value_info(last.input[0], kind.elem_type, length)]
     used = {name for node in nodes for name in node.input}
     kept = [tensor for tensor in proto.graph.initializer if tensor.name in used]
     inputs = [value for value in proto.graph.input if value.name in used and value.name not in sizes]

@@ -109,10 +109,10 @@ def pad(b: Builder, step: Step) -> list[Value]:
     rank = len(a.shape)
     if at.get("mode", "constant") != "constant":
         raise CapabilityError(f"{step.label} has mode {at['mode']!r}, which fastnn does not read", expected="constant")  # fmt: skip
-    given = at.get("pads", at.get("paddings")) if b.opset < 11 else b.array(step, 1)
+    given = at.get("pads", at.get("paddings", [0] * 2 * rank)) if b.opset < 11 else b.array(step, 1)
     value = at.get("value", 0.0) if b.opset < 11 else b.array(step, 2, 0.0)
     axes = [int(axis) % rank for axis in b.array(step, 3, range(rank))]
-    pads = [int(n) for n in given]
+    pads: list[int] = [int(n) for n in given]
     sides = dict.fromkeys(range(rank), (0, 0))
     sides.update(zip(axes, zip(pads[: len(axes)], pads[len(axes) :], strict=True), strict=True))
     if min(pads) < 0:
