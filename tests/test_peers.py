@@ -151,3 +151,107 @@ def test_products_agree_with_blas(peers):
         cell = gflops.measure(product, 5, 7, 1e-4)
         assert cell["apart"] < 1e-5
         assert cell["fastnn"] > 0 and cell["blas"] > 0
+
+
+def test_a_convolution_counts_one_multiplication_for_each_weight_and_pixel(peers):
+    layer = peers("images").Layer(3, 64, 224, kernel=7, stride=2, batch=2)
+    a, W, _, delta = layer.arrays()
+    assert delta.shape == (2, 64, 112, 112)
+    assert layer.flops == 2 * delta.size * W[0].size
+    assert layer.bytes == a.nbytes + W.nbytes + delta.nbytes
+    assert layer.name == "3 to 64, 7x7 / 2, 224x224"
+
+
+def test_the_layers_that_are_timed_give_the_convolutions_products(peers):
+    """One product by Winograd's filtering, which is two instructions, and one by plain tiles."""
+    images, ours = peers("images"), peers("adapters.fastnn_images")
+    for layer in (images.Layer(24, 24, 16, batch=4), images.Layer(5, 7, 6, kernel=1, stride=2, batch=3)):
+        a, W, b, delta = (x.astype(float) for x in layer.arrays())
+        call = ours.layer(layer, 2)
+        pad, n, s = layer.padding, layer.out, layer.stride
+        padded = np.pad(a, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+        da, expected, g = np.zeros_like(padded), np.zeros_like(delta) + b[:, None, None], np.zeros_like(W)
+        for p, q in np.ndindex(W.shape[2:]):
+            here = np.s_[:, :, p : p + (n - 1) * s + 1 : s, q : q + (n - 1) * s + 1 : s]
+            expected += np.einsum("jk,skuv->sjuv", W[:, :, p, q], padded[here])
+            da[here] += np.einsum("jk,sjuv->skuv", W[:, :, p, q], delta)
+            g[:, :, p, q] = np.einsum("sjuv,skuv->jk", delta, padded[here])
+        da = da[:, :, pad : pad + layer.size, pad : pad + layer.size]
+        for name, right in (("forward", expected), ("backward", da), ("gradient", g)):
+            assert call[name]() == pytest.approx(right, rel=1e-4, abs=1e-4 * abs(right).max()), name
+
+
+def test_the_first_weights_of_lenet_are_those_of_fastnns_network(peers):
+    weights, net = peers("images").lenet_weights(), peers("adapters.fastnn_images").zoo.lenet()
+    assert [view.shape for view in net.parameters.values()] == [w.shape for w in weights]
+    X, y = peers("images").digits(8)
+    trainer = peers("adapters.fastnn_images").LeNet(X, y, 4, 1)
+    trainer.run(1)
+    trained = trainer.theta()
+    trainer.reset()
+    start = np.concatenate([w.ravel() for w in weights])
+    assert (trainer.theta() == start).all()
+    assert 0 < abs(trained - start).max() < 0.01  # two steps of Adam with eta 0.001
+
+
+def images_result(**more):
+    about = {**steps_result()["about"]}
+    versions = {"fastnn": "1", "pytorch": "2"}
+    return {"about": about, "rounds": 3, "versions": versions, "absent": {}, "peaks": {"1": 100.0}, **more}
+
+
+def test_a_layer_is_shown_beside_the_limit_with_the_median_of_the_rounds_ratios(peers):
+    convolutions = peers("items.convolutions")
+    both = {
+        "fastnn@1": {"us": 10.0, "each": [10.0, 20.0, 10.0], "gflops": 50.0, "apart": 1e-6, "way": "forward"},
+        "pytorch@1": {"us": 20.0, "each": [20.0, 60.0, 5.0], "gflops": 25.0, "apart": 0.0, "way": "forward"},
+    }
+    row = {
+        "layer": "L",
+        "batch": 8,
+        "products": dict.fromkeys(("forward", "backward", "gradient"), both),
+        "failed": {},
+    }
+    result = images_result(threads=[1], rows=[row])
+    line = next(line for line in convolutions.tables(result).splitlines() if line.startswith("| L"))
+    speeds = " | ".join(["50.0"] * 3 + ["25.0"] * 3)
+    assert line == f"| L | 8 | {speeds} | 100 | 2.00x | 2.00x | 2.00x |"
+    assert convolutions.wrong(result) == []
+    both["fastnn@1"]["apart"] = 0.5
+    assert len(convolutions.wrong(result)) == 3
+
+
+def test_ten_epochs_of_lenet_are_reckoned_from_a_sample(peers):
+    lenet = peers("items.lenet")
+    entries = {
+        "fastnn@1": {"us": 10.0, "each": [10.0], "apart": 0.0},
+        "pytorch@1": {"us": 50.0, "each": [50.0], "apart": 0.2},
+        "compiled@1": {"failed": "no compiler"},
+    }
+    result = images_result(threads=1, images=4096, rows=[{"batch": 64, "entries": entries}])
+    text = lenet.tables(result)
+    line = next(line for line in text.splitlines() if line.startswith("| batch 64"))
+    assert line == f"| batch 64 | 1 | 10.0 | 50.0 | {lenet.FLOPS / 1e5:.1f} | 5.00x | 6.00 |"
+    assert "compiled@1: no compiler" in text
+    assert lenet.wrong(result) == ["lenet, batch 64: pytorch@1 is 2e-01 from fastnn"]
+
+
+def test_memory_is_what_was_resident_at_most_less_what_was_before(peers):
+    resnet, gib = peers("items.resnet"), 2**30
+    run = {"before": gib, "peak": 3 * gib, "losses": [2.0, 1.0], "seconds": 1.0}
+    other = {**run, "peak": 2 * gib}
+    latency = {
+        "fastnn@1 net(X)": {"ms": 10.0, "each": [10.0, 10.0], "apart": 0.0},
+        "pytorch@1 eager": {"ms": 30.0, "each": [30.0, 30.0], "apart": 0.0},
+        "pytorch@1 channels_last": {"ms": 20.0, "each": [20.0, 20.0], "apart": 0.0},
+    }
+    result = images_result(
+        threads=[1], latency=latency, failed={}, memory={"fastnn": run, "pytorch": other},
+        deep={"fastnn": run},
+    )  # fmt: skip
+    text = resnet.tables(result)
+    assert "| 1 | 10.0 | 20.0 | 81.8 | 2.00x |" in text
+    assert "| ResNet-50 | 8 | 2.00 | 1.00 | 0.29 | 2.00 |" in text
+    assert resnet.wrong(result) == []
+    result["deep"]["fastnn"] = {**run, "losses": [1.0, 2.0], "peak": 13 * gib}
+    assert [problem.partition(":")[0] for problem in resnet.wrong(result)] == ["resnet, deep", "resnet"]

@@ -1,6 +1,6 @@
 """Training LeNet-5 (fastnn.zoo.lenet, 44,426 parameters, Adam) at batch 64 and 2048: microseconds a sample, and ten epochs of MNIST's 60,000 images.
 
-An epoch of random images in memory, contiguous batches, everybody from the same weights; after two epochs the weights must agree. Compilation is not in it.
+An epoch of random images in memory, contiguous batches, everybody from the same weights; after an epoch the weights must agree. Compilation is not in it.
 """
 
 from __future__ import annotations
