@@ -65,7 +65,7 @@ LAYERS = {
     ],
     "put": [{"shape": (4, 5), "lengths": (2, 3), "strides": (5, 1), "first": 6, "input_shapes": ((2, 3),)}],
     "shift": [{"shape": (2, 1), "input_shapes": ((2, 3),)}],
-    "scale": [{"shape": (3,), "input_shapes": ((2, 3),)}],
+    "scale": [{"shape": (3,), "input_shapes": ((2, 3),)}, {"shape": (2, 1, 1), "input_shapes": ((2, 3, 2),)}],
     "linear": [{"n_out": 3}],
     "matrix_product": [
         {"shape": (4, 2), "input_shapes": ((2, 3, 4),)},

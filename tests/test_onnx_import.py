@@ -292,6 +292,11 @@ def test_a_model_across_the_batch_is_told_where_it_runs():
     np.testing.assert_array_equal(y, np.concatenate([x, x]))
 
 
+def test_shapes_that_do_not_broadcast_are_named():
+    node = helper.make_node("Add", ["x", "c"], ["y"])
+    refused([node], "do not broadcast", constants={"c": numbers(4, 3)})
+
+
 def test_an_open_shape_is_named():
     node = helper.make_node("Relu", ["x"], ["y"])
     refused([node], "leaves the shape of its input 'x' open", {"x": ["n", "c"]}, {"y": ["n", "c"]})
@@ -311,6 +316,8 @@ def test_inputs_of_another_number_or_type_are_named():
     prepared = fnn.onnx.prepare(mlp()[0])
     with pytest.raises(DataError, match="other inputs"):
         prepared.run([numbers(2, 4), numbers(2, 4)])
+    with pytest.raises(DataError, match="'x' is not given"):
+        prepared.run({"z": numbers(2, 4)})
     with pytest.raises(DataError, match="another type"):
         prepared.run([numbers(2, 4).astype(np.float64)])
     with pytest.raises(CapabilityError, match="on the CPU"):

@@ -133,6 +133,8 @@ class Prepared:
             inputs = dict(zip(names, given, strict=True))
         arrays = {}
         for declared in self.model.inputs:
+            if declared.name not in inputs:
+                raise DataError(f"input {declared.name!r} is not given", got=", ".join(map(str, inputs)), expected=", ".join(names))  # fmt: skip
             array = np.asarray(inputs[declared.name])
             if array.dtype != declared.dtype:
                 raise DataError(f"input {declared.name!r} is of another type", got=array.dtype, expected=declared.dtype)  # fmt: skip

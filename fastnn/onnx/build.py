@@ -158,6 +158,16 @@ class Builder:
             )
         return found
 
+    def common(self, step: Step, *shapes: Shape) -> Shape:
+        """The shape that these broadcast to, by NumPy's rules."""
+        try:
+            return np.broadcast_shapes(*shapes)
+        except ValueError:
+            shown = ["batch" if n == ANY_BATCH else n for shape in shapes for n in (*shape, ";")]
+            raise CapabilityError(
+                f"{step.label}: these shapes do not broadcast", got=" ".join(map(str, shown)).rstrip(" ;")
+            ) from None
+
     def crosses(self, step: Step) -> CrossesBatch:
         return CrossesBatch(f"{step.label} treats the entries of the first axis in different ways")
 

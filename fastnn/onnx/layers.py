@@ -117,7 +117,9 @@ class Scale:
         self.shape, self.initializer = _whole(shape), initializer
 
     def __call__(self, net: Any, a: Any) -> Any:
-        return net.op("multiply", a, _parameter_as_node(net, "w", self.shape, self.initializer, a.shape))
+        by_channel = self.shape == (a.shape[0], *(1,) * (len(a.shape) - 1))  # need not be repeated
+        large = self.shape if by_channel else a.shape
+        return net.op("multiply", a, _parameter_as_node(net, "w", self.shape, self.initializer, large))
 
 
 class Linear:

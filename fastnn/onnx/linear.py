@@ -78,7 +78,7 @@ def matmul(b: Builder, step: Step, x: Any, y: Any) -> Value:
     """NumPy's matmul: vectors are rows on the left and columns on the right, axes in front broadcast."""
     left = (1, *x.shape) if len(x.shape) == 1 else x.shape
     right = (*y.shape, 1) if len(y.shape) == 1 else y.shape
-    front = np.broadcast_shapes(left[:-2], right[:-2])
+    front = b.common(step, left[:-2], right[:-2])
     lead = front if b.whole else front[1:]
     kept = (left[-2:-1] if len(x.shape) > 1 else ()) + (right[-1:] if len(y.shape) > 1 else ())
     if not b.whole and (not front or min(len(left), len(right)) < 3):

@@ -119,7 +119,7 @@ def _joined(b: Builder, step: Step, join: str, with_constant: str, parameter: st
     """Several tensors of shapes that broadcast: nodes are joined, constants become parameters."""
     given = [_aligned(b, step, k) for k in range(len(step.inputs))]
     nodes = [value for value in given if isinstance(value, Value)]
-    shape = np.broadcast_shapes(*(value.shape for value in given))
+    shape = b.common(step, *(value.shape for value in given))
     if b.opset < 7 and step.op != "Sum" and not step.attributes.get("broadcast", 0) and len({v.shape for v in given}) > 1:  # fmt: skip
         raise CapabilityError(f"{step.label} has other shapes, and no attribute broadcast", got=[v.shape for v in given])  # fmt: skip
     if b.opset < 8 and step.op == "Sum" and len({v.shape for v in given}) > 1:
@@ -137,7 +137,7 @@ def _joined(b: Builder, step: Step, join: str, with_constant: str, parameter: st
 
 def _with_constant(b: Builder, step: Step, a: Value, array: Any, layer: str, parameter: str) -> Value:
     """a + array or a * array, with the array as a parameter that broadcasts to a sample."""
-    shape = np.broadcast_shapes(a.shape, array.shape)
+    shape = b.common(step, a.shape, array.shape)
     node = b.expanded(a, shape)
     if not b.whole and array.ndim == len(shape):
         if array.shape[0] != 1:
