@@ -69,7 +69,7 @@ def product(
     @cuda.jit(device=True)
     def run(w, C, step, row, seed, eta):  # type: ignore[no-untyped-def]
         start, start_row = pointer(w[0], real), w[1]
-        A, B = (pointer(w[2], real), w[3], w[4]), (pointer(w[5], real), w[6], w[7])
+        A, B = pointer(w[2], real), pointer(w[5], real)
         rows, columns, depth, splits = w[8], w[9], w[10], w[11]
         c = cuda.local.array(COUNT, real)
         down, across = (rows + ROWS - 1) // ROWS, (columns + COLUMNS - 1) // COLUMNS
@@ -79,7 +79,8 @@ def product(
             i0, j0 = place // across * ROWS, place % across * COLUMNS
             first = part * share
             last = min(first + share, depth)
-            sums(A, B, rows, columns, first, last, i0, j0, c)
+            # strides are read here: read before the loop, they would push sums out of the registers
+            sums((A, w[3], w[4]), (B, w[6], w[7]), rows, columns, first, last, i0, j0, c)
             # loops of 16: longer ones are not unrolled, and the sums would leave the registers
             if w[0] != 0 and not split:
                 for m in range(COUNT // RUN):
