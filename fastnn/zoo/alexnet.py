@@ -10,6 +10,7 @@ Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 from fastnn.graph import Node
@@ -44,7 +45,7 @@ def alexnet(
     a = _grouped(net, width) if grouped else _one_tower(net, width)
     a = net.apply("flatten", layers.Flatten(), a)
     names = ("fc6", "fc7", "fc8") if grouped else ("classifier.1", "classifier.4", "classifier.6")
-    W, b = (initializers.normal(scale=0.01), constant(1.0)) if grouped else ("he_normal", "zeros")
+    W, b = (_normal(width), constant(1.0)) if grouped else ("he_normal", "zeros")
     for number, name in enumerate(names[:2], 6):
         a = net.apply(f"drop{number}", layers.Dropout(0.5), a)
         a = net.apply(name, layers.Dense(channels(4096, width), "relu", initializer=W, initializer_b=b), a)
@@ -62,7 +63,7 @@ def _grouped(net: Network, width: float) -> Node:
             **_window(number),
             groups=2 if number in (2, 4, 5) else 1,  # what lay on two GPUs, which met before the third only
             activation="relu",
-            initializer=initializers.normal(scale=0.01),
+            initializer=_normal(width),
             initializer_b=constant(1.0 if number in (2, 4, 5) else 0.0),
         )
         a = net.apply(f"conv{number}", conv, a)
@@ -71,6 +72,11 @@ def _grouped(net: Network, width: float) -> Node:
         if number in POOLED:
             a = net.apply(f"pool{number}", layers.MaxPool(3, 2), a)
     return a
+
+
+def _normal(width: float) -> Any:
+    """N(0, 0.01^2), and as much more for narrow layers as they add up fewer numbers."""
+    return initializers.normal(scale=0.01 / sqrt(width))
 
 
 def _one_tower(net: Network, width: float) -> Node:

@@ -15,7 +15,7 @@ from typing import Any
 from fastnn.graph import Node
 from fastnn.namespaces import layers
 from fastnn.network import Network
-from fastnn.zoo.blocks import channels, conv_norm, he_fan_out
+from fastnn.zoo.blocks import channels, conv_norm
 
 __all__ = ["googlenet"]
 
@@ -86,8 +86,7 @@ class _Unit:
         n_out = channels(n_out, self.width)
         if self.batch_norm:
             return conv_norm(self.net, (f"{name}.conv", f"{name}.bn"), a, n_out, kernel, stride, epsilon=1e-3)
-        W = he_fan_out(a.shape[0], n_out)
-        conv = layers.Conv(n_out, kernel, stride, kernel // 2, activation="relu", initializer=W)
+        conv = layers.Conv(n_out, kernel, stride, kernel // 2, activation="relu", initializer="he_normal")
         return self.net.apply(f"{name}.conv", conv, a)
 
 
