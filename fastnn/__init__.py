@@ -7,7 +7,7 @@
 """
 
 from importlib.metadata import version as _version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastnn import datasets, onnx, ops, zoo
 from fastnn.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, LambdaCallback
@@ -32,11 +32,13 @@ from fastnn.hookspecs import hookimpl
 from fastnn.namespaces import activations, initializers, layers, losses, optimizers, schedules
 from fastnn.network import Network
 from fastnn.objective import Objective
-from fastnn.onnx import from_onnx
 from fastnn.rbm import RBM, DeepBelief
 from fastnn.registry import register, registry
 from fastnn.scaling import Scaler
 from fastnn.storage import load
+
+if TYPE_CHECKING:
+    from fastnn.onnx import from_onnx
 
 __version__ = _version("fastnn")
 
@@ -92,7 +94,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Layers by their class names, fastnn.Dense, built-in or of a plugin: looked up in the registry."""
+    """Layers by their class names, fastnn.Dense, built-in or of a plugin: looked up in the registry. And what is imported when it is asked for."""
+    if name == "from_onnx":
+        return onnx.from_onnx
     if name[:1].isupper():
         try:
             layer = getattr(layers, name)
@@ -105,4 +109,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """What is here, and the registered layers."""
-    return sorted({*globals(), *(entry.object.__name__ for entry in registry.entries("layer"))})
+    return sorted({*globals(), "from_onnx", *(entry.object.__name__ for entry in registry.entries("layer"))})

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fastnn.errors import FastnnError, need_extra
-from fastnn.onnx.backend import prepare
 from fastnn.onnx.operators import LOSSES, OPTIMIZERS
 from fastnn.onnx.randomised import against_onnxruntime, randomised
+from fastnn.onnx.running import prepare
 
 __all__ = ["Case", "cases", "run_case"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.errors import MissingExtraError
-from fastnn.onnx.backend import prepare
 from fastnn.onnx.model import onnx
+from fastnn.onnx.running import prepare
 
 __all__ = ["against_onnxruntime", "randomised"]
 
