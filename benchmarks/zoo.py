@@ -176,7 +176,7 @@ def steps(threads: int | None) -> int:
     built = time.perf_counter() - start
     X = np.random.default_rng(0).standard_normal((1, 3, 224, 224), dtype=np.float32)
     net.fit(
-        X, [7], loss="cross_entropy", optimizer="sgd", eta=0.01, momentum=0.9, epochs=5, batch_size=1, threads=threads,
+        X, [7], loss="cross_entropy", optimizer="sgd", eta=0.0002, epochs=5, batch_size=1, threads=threads,
         verbose=False,
     )  # fmt: skip
     losses, seconds = net.history.column("loss"), net.history.column("seconds")

@@ -57,7 +57,7 @@ def save(
         "record": json.dumps(dict(record or {}), sort_keys=True, default=_plain),
     }
     about["sha256"] = _checksum(about, stored)
-    _replace(Path(path), _sorted(to_bytes(stored, metadata=about)))
+    replace_file(Path(path), _sorted(to_bytes(stored, metadata=about)))
 
 
 def load(path: Any) -> Any:
@@ -155,7 +155,7 @@ def _read(path: Any) -> _File:
             _check_format(path, about)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     except SafetensorError as error:
-        raise StorageError(f"{path} {_what_is_wrong(start)}", got=str(error)) from error
+        raise StorageError(f"{path} {what_is_wrong(start)}", got=str(error)) from error
     if about.get("sha256") != _checksum(about, tensors):
         raise StorageError(
             f"{path} was changed after it was saved: its checksum does not fit its content",
@@ -183,7 +183,8 @@ def _check_format(path: Path, about: Mapping[str, str]) -> None:
         )
 
 
-def _what_is_wrong(start: bytes) -> str:
+def what_is_wrong(start: bytes) -> str:
+    """In words, of a file with these first bytes that is no safetensors file."""
     if not start:
         return "is empty"
     if start[:4] == b"PK\x03\x04" or start[:2] == b"\x80\x02":
@@ -214,7 +215,8 @@ def _sorted(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `data` beside its place and move it there; StorageError where that cannot be."""
     path = path.expanduser()
     try:
         # not mkstemp: the file gets the permissions that the user's other files have

@@ -23,8 +23,7 @@ from safetensors.numpy import save as to_bytes
 
 from fastnn.errors import StorageError
 from fastnn.network import Network
-from fastnn.storage import _replace as replace_file
-from fastnn.storage import _what_is_wrong as what_is_wrong
+from fastnn.storage import replace_file, what_is_wrong
 
 __all__ = ["export_weights", "load_weights", "torch_names"]
 
