@@ -9,6 +9,7 @@ from typing import Any
 from fastnn.contracts import RowActivation
 from fastnn.errors import ShapeError
 from fastnn.onnx import ops
+from fastnn.ops import Op
 from fastnn.registry import registry
 
 __all__ = [
@@ -66,6 +67,7 @@ class Take:
     """
 
     name = "take"
+    op: type[Op] = ops.Take
 
     def __init__(self, shape: Any, lengths: Any, strides: Any, first: int = 0) -> None:
         self.shape, self.lengths, self.strides = _whole(shape), _whole(lengths), _whole(strides)
@@ -73,21 +75,14 @@ class Take:
 
     def __call__(self, net: Any, a: Any) -> Any:
         where = {"lengths": self.lengths, "strides": self.strides, "first": self.first}
-        return net.op(ops.Take(), a, shape=self.shape, **where)
+        return net.op(self.op(), a, shape=self.shape, **where)
 
 
-class Put:
+class Put(Take):
     """The transpose of Take: zeros of `shape`, to which the numbers of a sample are added at the places that Take would read."""
 
     name = "put"
-
-    def __init__(self, shape: Any, lengths: Any, strides: Any, first: int = 0) -> None:
-        self.shape, self.lengths, self.strides = _whole(shape), _whole(lengths), _whole(strides)
-        self.first = int(first)
-
-    def __call__(self, net: Any, a: Any) -> Any:
-        where = {"lengths": self.lengths, "strides": self.strides, "first": self.first}
-        return net.op(ops.Put(), a, shape=self.shape, **where)
+    op = ops.Put
 
 
 def _parameter_as_node(net: Any, name: str, shape: Shape, initializer: Any, large: Shape) -> Any:

@@ -1,12 +1,10 @@
-"""Ops that ONNX has and layers lack: strided copies, their transposes, products of two nodes, constants. All are linear in each argument.
+"""Ops that ONNX has and layers lack, beside the copies of copies.py.
 
-    take       z[s,i] = a[s, at(i)]                        slices, transposes, broadcasts, the windows of a convolution
-    put        z[s,at(i)] += a[s,i], from zeros            the transpose of take: padding, and one part of a concatenation
-    constant   z[s,i] = W[i]                               a parameter as a node
-    product    z[s,g,m,n] = sum_k a[s,g,m,k] b[s,g,k,n]    a matrix product of two nodes, for every g
-    average_along   z[s,..,u,..] = mean_p a[s,..,u stride - pad + p dilation,..]   along one axis: windows with holes, which pooling has none of
-
-at(i) = first + sum_axis index_axis(i) stride_axis, over up to seven axes.
+product         z[s,g,m,n] = sum_k a[s,g,m,k] b[s,g,k,n]                     a matrix product of two nodes, for every g
+linear          z = W a                                                      an affine map without its bias
+average_along   z[s,..,u,..] = mean_p a[s,..,u stride - pad + p dilation,..]     along one axis: windows with holes, which pooling has none of
+place_of_max    where the largest number of a window lies
+rows_activate   an activation of rows along the last of two axes
 """
 
 from __future__ import annotations
@@ -17,53 +15,15 @@ from math import prod
 from typing import Any
 
 from fastnn.contracts import RowActivation
-from fastnn.errors import CapabilityError, ShapeError
-from fastnn.ops import Kernel, NodeBuffers, Op
+from fastnn.errors import ShapeError
+from fastnn.onnx.copies import Constant, Put, Take
+from fastnn.ops import Kernel, NodeBuffers, Op, RowActivate
 from fastnn.ops.affine import BACKWARD as AFFINE_BACKWARD
 from fastnn.ops.affine import GRADIENT_W as AFFINE_GRADIENT_W
 from fastnn.ops.affine import PRODUCT as AFFINE_PRODUCT
 from fastnn.ops.op import Shape, Tape
 
 __all__ = ["AverageAlong", "Constant", "Linear", "MatrixProduct", "PlaceOfMax", "Put", "RowsActivate", "Take"]
-
-AXES = 7
-
-
-def take(i, z, a, size, a_size, first, n1, n2, n3, n4, n5, n6, d0, d1, d2, d3, d4, d5, d6):  # type: ignore[no-untyped-def]
-    r = i % size
-    place = i // size * a_size + first
-    place += r % n6 * d6 + r // n6 % n5 * d5
-    r = r // (n6 * n5)
-    place += r % n4 * d4 + r // n4 % n3 * d3
-    r = r // (n4 * n3)
-    place += r % n2 * d2 + r // n2 % n1 * d1
-    place += r // (n2 * n1) * d0
-    z[i] += a[place]
-
-
-def put(i, z, a, size, a_size, first, n1, n2, n3, n4, n5, n6, d0, d1, d2, d3, d4, d5, d6):  # type: ignore[no-untyped-def]
-    for k in range(z.shape[1]):
-        z[i, k] = 0.0
-    for j in range(size):
-        r = j
-        place = first + r % n6 * d6 + r // n6 % n5 * d5
-        r = r // (n6 * n5)
-        place += r % n4 * d4 + r // n4 % n3 * d3
-        r = r // (n4 * n3)
-        place += r % n2 * d2 + r // n2 % n1 * d1
-        place += r // (n2 * n1) * d0
-        z[i, place] += a[i, j]
-
-
-def constant(i, z, W, size):  # type: ignore[no-untyped-def]
-    z[i] = W[i % size]
-
-
-def gather_gradient(i, g, delta):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for s in range(delta.shape[0]):
-        total += delta[s, i]
-    g[i] += total
 
 
 def product(i, z, a, b, rows, columns, depth, a_row, a_k, b_k, b_column):  # type: ignore[no-untyped-def]
@@ -142,10 +102,6 @@ def rows_backward_tangent(i, out, delta, ddelta, z, dz, a, da):  # type: ignore[
         row_backward_tangent(out[i, r], delta[i, r], ddelta[i, r], z[i, r], dz[i, r], a[i, r], da[i, r])  # type: ignore[name-defined]  # noqa: F821
 
 
-_PLACES = ("size", "a_size", "first", "n1", "n2", "n3", "n4", "n5", "n6", "d0", "d1", "d2", "d3", "d4", "d5", "d6")  # fmt: skip
-TAKE = Kernel("onnx.take", take, {"z": "*", "a": "*"}, wholes=_PLACES, accumulates=True)
-PUT = Kernel("onnx.put", put, {"z": "2", "a": "2"}, wholes=_PLACES, by_row=True)
-CONSTANT = Kernel("onnx.constant", constant, {"z": "*", "W": "1"}, wholes=("size",))
 _ALONG = ("length", "inner", "n_out", "window", "stride", "dilation", "pad", "counted", "end")
 ALONG = Kernel("onnx.average_along", average_along, {"z": "*", "a": "*"}, wholes=_ALONG, accumulates=True)
 ALONG_BACKWARD = Kernel(
@@ -157,7 +113,6 @@ ALONG_BACKWARD = Kernel(
 )
 _MAX = ("height", "width", "out_height", "out_width", "window_u", "window_v", "stride_u", "stride_v", "dilation_u", "dilation_v", "pad_u", "pad_v", "by_column")  # fmt: skip
 PLACE_OF_MAX = Kernel("onnx.place_of_max", place_of_max, {"z": "*", "a": "*"}, wholes=_MAX)
-GRADIENT = Kernel("onnx.constant_gradient", gather_gradient, {"g": "1", "delta": "2"}, accumulates=True)
 PRODUCT = Kernel(
     "onnx.product",
     product,
@@ -165,108 +120,6 @@ PRODUCT = Kernel(
     wholes=("rows", "columns", "depth", "a_row", "a_k", "b_k", "b_column"),
     accumulates=True,
 )
-
-
-class _Strided(Op):
-    """Attributes: first, and lengths and strides of the axes that are copied; shape of the node that is made."""
-
-    def _check(self, small: Shape, large: Shape, attributes: dict[str, Any]) -> None:
-        lengths, strides, first = attributes["lengths"], attributes["strides"], attributes["first"]
-        steps = [(n - 1) * d for n, d in zip(lengths, strides, strict=True)]
-        low, high = (first + sum(s for s in steps if (s < 0) == below) for below in (True, False))
-        if len(lengths) > AXES or prod(lengths) != prod(small) or low < 0 or high >= prod(large):
-            raise ShapeError(
-                f"{self.name} copies numbers that are not there",
-                got=f"first {first}, lengths {lengths}, strides {strides}",
-                expected=f"up to {AXES} axes, {prod(small)} numbers, places from 0 to {prod(large) - 1}",
-            )
-
-    def kernels(self) -> tuple[Kernel, ...]:
-        return (TAKE, PUT)
-
-
-def places(
-    small: int, large: int, first: int, lengths: Sequence[int], strides: Sequence[int]
-) -> dict[str, int]:
-    """The whole settings of both kernels: `small` numbers of a sample lie among `large`."""
-    lengths = (1,) * (AXES - len(lengths)) + tuple(lengths)
-    strides = (0,) * (AXES - len(strides)) + tuple(strides)
-    named = {f"n{k}": lengths[k] for k in range(1, AXES)} | {f"d{k}": strides[k] for k in range(AXES)}
-    return {"size": small, "a_size": large, "first": first, **named}
-
-
-class Take(_Strided):
-    name = "take"
-
-    def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
-        shape: Shape = tuple(attributes["shape"])
-        self._check(shape, a[0], attributes)
-        return shape
-
-    def forward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.write(TAKE, n.z, n.a[0], **self._places(n))
-
-    def backward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.add(PUT, n.d_a[0], n.delta, **self._places(n))
-
-    def tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.write(TAKE, n.dz, n.da[0], **self._places(n))
-
-    def backward_tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.add(PUT, n.dd_a[0], n.ddelta, **self._places(n))
-
-    def _places(self, n: NodeBuffers) -> dict[str, int]:
-        at = n.attributes
-        return places(n.z.row_size, n.a[0].row_size, at["first"], at["lengths"], at["strides"])
-
-
-class Put(_Strided):
-    name = "put"
-
-    def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
-        shape: Shape = tuple(attributes["shape"])
-        self._check(a[0], shape, attributes)
-        return shape
-
-    def forward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.write(PUT, n.z, n.a[0], **self._places(n))
-
-    def backward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.add(TAKE, n.d_a[0], n.delta, **self._places(n))
-
-    def tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.write(PUT, n.dz, n.da[0], **self._places(n))
-
-    def backward_tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.add(TAKE, n.dd_a[0], n.ddelta, **self._places(n))
-
-    def _places(self, n: NodeBuffers) -> dict[str, int]:
-        at = n.attributes
-        return places(n.a[0].row_size, n.z.row_size, at["first"], at["lengths"], at["strides"])
-
-
-class Constant(Op):
-    """No inputs, one parameter."""
-
-    name = "constant"
-
-    def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
-        return parameters[0]
-
-    def kernels(self) -> tuple[Kernel, ...]:
-        return (CONSTANT, GRADIENT)
-
-    def forward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.write(CONSTANT, n.z, n.parameters[0], size=n.z.row_size)
-
-    def backward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.add(GRADIENT, n.g[0], n.delta)
-
-    def tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.write(CONSTANT, n.dz, n.dparameters[0], size=n.z.row_size)
-
-    def backward_tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.add(GRADIENT, n.dg[0], n.ddelta)
 
 
 class MatrixProduct(Op):
@@ -416,64 +269,28 @@ class Linear(Op):
             tape.add(AFFINE_GRADIENT_W, n.dg[0], n.delta, n.da[0])
 
 
-class RowsActivate(Op):
+class RowsActivate(RowActivate):
     """An activation of rows along the last of two axes of a sample, as softmax over (positions, classes)."""
 
     name = "rows_activate"
-    reads_output = True
 
     def __init__(self, activation: RowActivation) -> None:
-        self.activation = activation
-        self.second_order = activation.tangent is not None and activation.backward_tangent is not None
+        super().__init__(activation)
 
         def kernel(body: Any, role: str) -> Kernel:
             function = getattr(activation, role)
             settings = {s: activation.settings[s] for s in activation.takes(function)}
-            arrays = dict.fromkeys(inspect.signature(body).parameters, "3")
-            arrays.pop("i")
-            return Kernel(
-                f"onnx.rows_{role}",
-                body,
-                arrays,
-                functions={f"row_{role}": (function, settings)},
-                by_row=True,
-            )
+            arrays = dict.fromkeys(list(inspect.signature(body).parameters)[1:], "3")
+            functions = {f"row_{role}": (function, settings)}
+            return Kernel(f"onnx.rows_{role}", body, arrays, functions=functions, by_row=True)
 
-        self._value, self._backward = kernel(rows_value, "value"), kernel(rows_backward, "backward")
+        self._forward, self._backward = kernel(rows_value, "value"), kernel(rows_backward, "backward")
         if self.second_order:
             self._tangent = kernel(rows_tangent, "tangent")
             self._backward_tangent = kernel(rows_backward_tangent, "backward_tangent")
 
     def shape(self, a: Sequence[Shape], parameters: Sequence[Shape], **attributes: Any) -> Shape:
         if len(a[0]) != 2:
-            raise ShapeError(
-                f"activation {self.activation.name!r} works on rows of a sample",
-                got=a[0],
-                expected="(rows, n)",
-            )
+            what = f"activation {self.activation.name!r} works on rows of a sample"
+            raise ShapeError(what, got=a[0], expected="(rows, n)")
         return a[0]
-
-    def kernels(self) -> tuple[Kernel, ...]:
-        second = (self._tangent, self._backward_tangent) if self.second_order else ()
-        return (self._value, self._backward, *second)
-
-    def forward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.write(self._value, n.z, n.a[0])
-
-    def backward(self, tape: Tape, n: NodeBuffers) -> None:
-        tape.add(self._backward, n.d_a[0], n.delta, n.a[0], n.z)
-
-    def tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        self._require_second_order()
-        tape.write(self._tangent, n.dz, n.da[0], n.a[0], n.z)
-
-    def backward_tangent(self, tape: Tape, n: NodeBuffers) -> None:
-        self._require_second_order()
-        tape.add(self._backward_tangent, n.dd_a[0], n.delta, n.ddelta, n.a[0], n.da[0], n.z, n.dz)
-
-    def _require_second_order(self) -> None:
-        if not self.second_order:
-            raise CapabilityError(
-                f"activation {self.activation.name!r} has no backward_tangent, which exact second order needs",
-                hint="use another activation, or an optimizer of first order",
-            )
