@@ -1,18 +1,21 @@
 """What is compiled for GPUs without one, and what its kernels take: for test_cuda_compile.py and test_cuda_table.py.
 
-    python tests/cuda_kernels.py        writes cuda_table.json anew (about three minutes of one core)
+    python tests/cuda_kernels.py        writes cuda_table.json anew (about six minutes of one core, shared among all)
 
 Everything comes from where production has it: bodies from the registry, products and sums from the lowering of plans, tapes from whole networks.
 """
 
 import json
+import os
 import platform
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import fastnn as fnn
@@ -60,14 +63,28 @@ class Made:
 
 def made(case: Case) -> dict[tuple[int, int], Made]:
     """By compute capability. As production compiles, but never from the cache folder, which might hide that it no longer can."""
-    return _made(case.text, case.arguments)
+    key = case.text, case.arguments
+    if key not in _kept:
+        _kept[key] = _made(key)
+    return _kept[key]
 
 
-@cache
-def _made(text: str, arguments: int) -> dict[tuple[int, int], Made]:
+def make_all() -> None:
+    """All kernels, by as many processes as there are cores: a minute of compiling each."""
+    keys = list(dict.fromkeys((case.text, case.arguments) for case in cases()))
+    missing = [key for key in keys if key not in _kept]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        _kept.update(zip(missing, pool.map(_made, missing, chunksize=4), strict=True))
+
+
+_kept: dict[tuple[str, int], dict[tuple[int, int], Made]] = {}
+
+
+def _made(key: tuple[str, int]) -> dict[tuple[int, int], Made]:
     """Types are inferred once for all generations: two thirds of the time of compiling are Python's."""
     from fastnn.cuda.numba_cuda import compiled
 
+    text, arguments = key
     function = module_of(text, "case").kernel
     found = {}
     for cc in GENERATIONS:
@@ -272,6 +289,7 @@ def _tapes() -> Iterator[Case]:
 # ---- the table
 def figures() -> dict[str, dict[str, list[int]]]:
     """Registers a thread, stack bytes a thread and static shared bytes a block, by kernel and compute capability."""
+    make_all()
     return {
         case.name: {
             f"sm_{cc[0]}{cc[1]}": [one.taken.registers, one.taken.stack_bytes, one.taken.shared_bytes]

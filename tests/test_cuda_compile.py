@@ -21,13 +21,20 @@ REASON = missing()
 if REASON is not None:
     pytest.skip(f"no kernel was compiled for CUDA: {REASON}", allow_module_level=True)
 
-from cuda_kernels import cases, made
+from cuda_kernels import cases, made, make_all
 
 CASES = cases()
 TAPES = [case for case in CASES if " tape " in case.name]
 PRODUCTS = [case for case in CASES if case.name.partition(" ")[2].startswith("product")]
 REAL_PRODUCTS = [case for case in PRODUCTS if case.name.startswith("float")]
 of_each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_at_once(request):
+    """All kernels are made together by all cores, where most of them are asked for."""
+    if sum(item.fspath == request.node.fspath for item in request.session.items) > len(CASES) // 2:
+        make_all()
 
 
 OF_SUMS = re.compile(r"\.reg |(@%p\d+ )?(add|mov|cvt\.f64\.f32|ld\S*|st\S*)(\.f64)? ")
