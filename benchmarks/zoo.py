@@ -87,7 +87,7 @@ def main() -> int:
 def compare(name: str, threads: int | None) -> bool:
     """A line for one network; whether it is near enough."""
     make, second, published = NETWORKS[name]
-    net = shaken(make())
+    net = reference.shaken(make())
     X = 30 * np.random.default_rng(0).standard_normal(
         (1, *net.input_shape), dtype=np.float32
     )  # LRN sees large ones
@@ -119,20 +119,6 @@ def difference(out: Any, expected: Any) -> float | None:
     if out is None or expected is None:
         return None
     return float(np.abs(np.asarray(out, np.float64) - expected).max() / np.abs(expected).max())
-
-
-def shaken(net: fnn.Network) -> fnn.Network:
-    """Random numbers everywhere, of a size that carries the picture to the output: He's weights, and no zeros and ones."""
-    rng = np.random.default_rng(1)
-    for name, view in {**net.parameters, **net.statistics}.items():
-        word = name.rpartition("/")[2]
-        if word == "W":
-            view[...] = np.sqrt(2 * len(view) / view.size) * rng.standard_normal(view.shape, dtype=np.float32)
-        elif word in ("gamma", "variance"):
-            view[...] = rng.uniform(0.5, 1.5, view.shape)
-        else:
-            view[...] = 0.1 * rng.standard_normal(view.shape)
-    return net
 
 
 def torchvision(name: str, path: Path, X: Any) -> Any:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import zoo_reference as reference
 from safetensors.numpy import load_file
+from zoo_reference import shaken
 
 from fastnn import zoo
 
@@ -56,20 +57,6 @@ FAMILIES = {  # how it is built, and its second writing
 def built(name, **options):
     make, own, _ = FAMILIES[name]
     return make(**({"n_classes": 5} | own | options))
-
-
-def shaken(net):
-    """The network with random numbers everywhere, of a size that carries the picture to the output."""
-    rng = np.random.default_rng(3)
-    for name, view in {**net.parameters, **net.statistics}.items():
-        word = name.rpartition("/")[2]
-        if word == "W":
-            view[...] = np.sqrt(2 * len(view) / view.size) * rng.standard_normal(view.shape)
-        elif word in ("gamma", "variance"):
-            view[...] = rng.uniform(0.5, 1.5, view.shape)
-        else:
-            view[...] = 0.1 * rng.standard_normal(view.shape)
-    return net
 
 
 @pytest.mark.parametrize("name", FAMILIES)

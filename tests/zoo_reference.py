@@ -141,3 +141,17 @@ def cifar(p, a, blocks, residual):
                 shortcut[:, before : before + a.shape[1]] = a[:, :, ::stride, ::stride]
             a = relu(h + shortcut)
     return dense(p, "fc", a.mean(axis=(2, 3)))
+
+
+def shaken(net):
+    """Random numbers everywhere, of a size that carries the picture to the output: He's weights, and no zeros and ones."""
+    rng = np.random.default_rng(1)
+    for name, view in {**net.parameters, **net.statistics}.items():
+        word = name.rpartition("/")[2]
+        if word == "W":
+            view[...] = np.sqrt(2 * len(view) / view.size) * rng.standard_normal(view.shape, dtype=np.float32)
+        elif word in ("gamma", "variance"):
+            view[...] = rng.uniform(0.5, 1.5, view.shape)
+        else:
+            view[...] = 0.1 * rng.standard_normal(view.shape)
+    return net
