@@ -69,7 +69,7 @@ class Conv:
 
 def _count(name, value, least=1):
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
-        raise SettingError(f"{name} is no whole number", got=repr(value), expected=f"{least} or more")
+        raise SettingError(f"Conv: {name} is no whole number", got=repr(value), expected=f"{least} or more")
     return int(value)
 
 
@@ -78,7 +78,12 @@ def _pair(name, value, least=1):
     if hasattr(value, "__index__"):
         value = (value, value)
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise SettingError(f"{name} is no number or pair", got=repr(value), expected="n or (height, width)")
+        more = ", ((top, bottom), (left, right)) or 'same'" if name == "padding" else ""
+        raise SettingError(
+            f"Conv: {name} is no whole number or pair of them",
+            got=repr(value),
+            expected=f"n or (height, width){more}",
+        )
     return tuple(_count(name, n, least) for n in value)
 
 
@@ -91,7 +96,7 @@ def _padding(padding, image, kernel, stride, dilation):
     if isinstance(padding, (tuple, list)) and any(isinstance(side, (tuple, list)) for side in padding):
         if len(padding) != 2:
             raise SettingError(
-                "padding has two sides for two axes",
+                "Conv: padding has two sides for two axes",
                 got=repr(padding),
                 expected="((top, bottom), (left, right))",
             )
