@@ -16,7 +16,13 @@ settings.register_profile(
 settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every run the same"))
 
-REFERENCES = {"PyTorch": "torch", "onnx": "onnx", "onnxruntime": "onnxruntime", "SciPy": "scipy", "scikit-learn": "sklearn"}
+REFERENCES = {
+    "PyTorch": "torch",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "SciPy": "scipy",
+    "scikit-learn": "sklearn",
+}
 
 
 def pytest_configure() -> None:

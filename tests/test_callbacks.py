@@ -15,11 +15,10 @@ class FakeNetwork:
         self.theta = np.zeros(2)
         self.parameters = {"0/W": self.theta}
         self.scaler = None
+        self.statistics = {}
 
     def config(self):
         return {"n": 2}
-
-    statistics = {}
 
     def numbers(self):
         return {"theta": self.theta.copy()}
