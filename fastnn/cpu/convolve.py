@@ -18,7 +18,7 @@ from fastnn.cpu.gemm import HEIGHTS, height_of, pack_rows
 from fastnn.cpu.microkernel import make_tile
 from fastnn.cpu.patches import TAP_WORDS, pack_patches
 from fastnn.cpu.share import share
-from fastnn.cpu.vector import lanes_of, pointer, size_of
+from fastnn.cpu.vector import lanes_of, pointer, prefetch, size_of
 
 __all__ = ["LONGEST", "PHASE", "WORDS", "convolve"]
 
@@ -146,6 +146,11 @@ def _panel(
         a, row, a_k = A + r * a_row * size, a_row, 1
         if a_row == 0:
             a, row, a_k = A + r * depth * size, 1, height_of(rows - r)
+        if a_row != 0 and first == 0:
+            below = r + height_of(rows - r)
+            for k in range(below, min(below + _H0, rows)):
+                for line in range(0, depth * size, 64):
+                    prefetch(A + k * a_row * size + line)
         height = _tile(real, a, row, a_k, B, panel, i, i_row, to, to_row, rows - r, n, depth)
         if not whole:
             for k in range(height):

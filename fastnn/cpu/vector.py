@@ -166,6 +166,22 @@ def atomic_load(typing_context: Any, address: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address`, into L2 and up; nothing happens where there is no memory."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte_pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte_pointer, *[number] * 3]), "llvm.prefetch.p0"
+        )
+        place = builder.inttoptr(arguments[0], byte_pointer)
+        builder.call(function, [place, number(0), number(2), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def pause(typing_context: Any) -> Any:
     """Tell the core that this is a waiting loop (x86 only; elsewhere nothing)."""
 
