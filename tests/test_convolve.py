@@ -222,7 +222,14 @@ def shapes(draw, most=40, batch=BATCHES):
 def check_fixed(dtypes=("float32", "float64")):
     """The fixed shapes, which reach every kernel; also run by other processes below."""
     units = set().union(*(check(shape, dtype, threads=(1, 3)) for dtype in dtypes for shape in FIXED))
-    kernels = ("convolve", "convolve_direct", "patch_gradient", "direct_gradient", "channel_sums")
+    kernels = (
+        "convolve",
+        "convolve_direct",
+        "convolve_back",
+        "patch_gradient",
+        "direct_gradient",
+        "channel_sums",
+    )
     assert units >= {f"{kernel}_{dtype}" for kernel in kernels for dtype in dtypes}, units
     return len(units)
 

@@ -22,7 +22,17 @@ from fastnn.cpu.patches import TAP_WORDS, copy_between
 from fastnn.cpu.share import share
 from fastnn.cpu.vector import lanes_of, pointer, register_count, size_of
 
-__all__ = ["COPY", "MOST_ROWS", "TAPS_AT_ONCE", "WEIGHTS", "convolve_direct", "direct_gradient"]
+__all__ = [
+    "COPY",
+    "MOST_ROWS",
+    "TAPS_AT_ONCE",
+    "WEIGHTS",
+    "clear",
+    "convolve_direct",
+    "direct_gradient",
+    "few_rows",
+    "tile_of_few",
+]
 
 _INT64 = ir.IntType(64)
 MOST_ROWS = 32
@@ -45,7 +55,7 @@ ROWS_AT_ONCE, TAPS_AT_ONCE = (6, 4) if _WIDE else (3, 3)
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def _height(left):
+def few_rows(left):
     """Rows of the next tile: two of 8 are faster than 14 and 2, whose sums wait for each other."""
     if left >= _H0 and left != _H0 + 2 and left != _H0 + 3:
         return _H0
@@ -59,7 +69,7 @@ def _height(left):
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _tile(real, height, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth):
+def tile_of_few(real, height, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth):
     if height == _H0:
         _wide0(real, A, a_row, a_k, B, table, I, i_row, C, c_row, runs, depth)
     elif height == _H1:
@@ -88,7 +98,7 @@ def _edges(taps, n_taps, rows, columns, height, width):
 
 
 @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _clear(real, D, count):
+def clear(real, D, count):
     """Zeros, the next registers included: tiles read whole ones."""
     size, lanes = size_of(real), lanes_of(real)
     for k in range(0, count + 2 * lanes, lanes):
@@ -198,7 +208,7 @@ def convolve_direct(real, words, run, t, team):  # type: ignore[no-untyped-def]
         if not in_order:
             _pack(real, weights, a_row, a_channel, rows, channels, taps, n_taps, packed)
         pixels = (grid_rows - 1) * long + columns
-        _clear(real, image, channels * tall * long)
+        clear(real, image, channels * tall * long)
         for s in range(low, high):
             _copy(
                 real, B + (s * b_sample + group * channels * b_channel) * size, b_channel, channels, height, width,
@@ -215,7 +225,7 @@ def convolve_direct(real, words, run, t, team):  # type: ignore[no-untyped-def]
                     run_words[0], run_words[1], run_words[2], run_words[3] = 1, 0, panel, 0
                 r = 0
                 while r < rows:
-                    h = _height(rows - r)
+                    h = few_rows(rows - r)
                     c, i, i_row = here + r * c_channel * size, I, -1
                     if start == 2:
                         i = I + (group * rows + r) * size
@@ -226,7 +236,7 @@ def convolve_direct(real, words, run, t, team):  # type: ignore[no-untyped-def]
                     if not in_order:
                         a, row, a_k = packed + r * size, 1, rows
                     out = to + (r * c_channel * size if c_step == 1 else 0)
-                    _tile(
+                    tile_of_few(
                         real, h, a, row, a_k, image + first * size, table, i, i_row, out, to_row, runs, depth
                     )
                     if c_step != 1:
@@ -338,8 +348,8 @@ def direct_gradient(real, words, run, t, team):  # type: ignore[no-untyped-def]
     total = pointer(sums, real)
     for k in range((high - low) * blocks * ROWS_AT_ONCE * TAPS_AT_ONCE * lanes):
         total[k] = real(0)
-    _clear(real, turned, together * d_size - 2 * lanes)
-    _clear(real, image, together * b_size)
+    clear(real, turned, together * d_size - 2 * lanes)
+    clear(real, image, together * b_size)
     for first in range(0, samples, together):
         taken = min(together, samples - first)
         for s in range(taken):

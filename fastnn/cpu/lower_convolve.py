@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastnn.compile import Unit
 from fastnn.cpu.convolve import LONGEST
+from fastnn.cpu.convolve_back import ROOM
 from fastnn.cpu.convolve_direct import COPY, MOST_ROWS, TAPS_AT_ONCE, WEIGHTS
 from fastnn.cpu.unit import HEADER, OPTIONS
 from fastnn.plan.winograd import winograd_pays
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 ZEROS = Place(None, "zeros")
+SHRANK = 0.75
+"""Pixels that are multiplied, over those that `convolve_direct` would multiply, up to which the other way back pays."""
 Taps = list[tuple[int, int, int]]
 """dy, dx, and where the weight lies behind its channel's first."""
 Phase = tuple[int, int, int, Taps]
@@ -136,13 +139,11 @@ def convolution_backward(instruction: Instruction, dtype: str) -> tuple[Unit, li
         Place(W), height * width, n_in * height * width, W.size // groups, 0, *_images(delta), *_extents(delta, one_row),
         1, 1, n_in, n_out // groups, groups,
     ]  # fmt: skip
+    words = [instruction.units, 0, *words, *_phases(phases, instruction.axes == 2)]
     direct = instruction.axes == 1 and _few(n_in, W.size // groups, delta, n_out // groups, phases)
-    return _product_unit(direct, dtype), [
-        instruction.units,
-        0,
-        *words,
-        *_phases(phases, instruction.axes == 2),
-    ]
+    if direct and len(phases) == 1 and _shrank(n_in, n_out // groups, delta, phases[0]):
+        return _unit("convolve_back", "convolve_back", dtype), words
+    return _product_unit(direct, dtype), words
 
 
 def _product_unit(direct: bool, dtype: str) -> Unit:
@@ -163,6 +164,18 @@ def _few(rows: int, weights: int, image: Buffer, channels: int, phases: list[Pha
         if channels * tall * long > COPY:
             return False
     return True
+
+
+def _shrank(rows: int, channels: int, delta: Buffer, phase: Phase) -> bool:
+    """Whether delta is so much smaller than the image that adding up shifted products (convolve_back) is less work than reading delta with zeros around it."""
+    _, grid_rows, grid_columns, taps = phase
+    height, width = delta.shape[2:]
+    dy, dx = [tap[0] for tap in taps], [tap[1] for tap in taps]
+    tall = max(grid_rows, height - min(dy)) + max(0, *dy)
+    long = max(grid_columns, width - min(dx)) + max(0, *dx)
+    read = grid_rows * (max(width, grid_columns + max(dx)) - min(0, *dx))
+    fits = channels * height * long <= ROOM and rows * tall * long <= ROOM
+    return fits and height * long <= SHRANK * read
 
 
 def weight_gradient(instruction: Instruction, dtype: str) -> tuple[Unit, list[Word]] | None:
