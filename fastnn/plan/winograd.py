@@ -17,7 +17,7 @@ MOST = 8192
 """Channels whose transformed weights fit into the workspace row by row."""
 PIECES = 128
 """Pieces of 2 x 2 outputs in the batch from which on transforming the weights pays."""
-OF_GRADIENT = 512
+OF_GRADIENT = 256
 """The same for the gradient of the weights, whose way back costs more."""
 
 
